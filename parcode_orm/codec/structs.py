@@ -139,6 +139,16 @@ class Struct(Column, ABC):
         how many items the longest dictionary of `values` has, where these are plain objects.
         """
 
+    @property
+    @abstractmethod
+    def lazy_names(self) -> list[str]:
+        """The fields whose values are, or hold, lazy objects."""
+
+    @property
+    @abstractmethod
+    def lets_go(self) -> bool:
+        """Whether a field is marked, or its values are, or hold, lazy objects."""
+
     @abstractmethod
     def open_field(self, name: str, chunk: Chunk, at: int, space: Space, count: int) -> View:
         """View the node `at`, which must hold `count` values of the field `name`."""

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+from pydantic import BaseModel
+
 from parcode_orm.codec.slots import FIELDS_SET, SLOTS, none_set
 from parcode_orm.codec.types.core_schemas import schemas_in
 from parcode_orm.lazy.state import check_change, get_dict, get_state, load_all, set_dict, touch
@@ -20,7 +22,7 @@ from parcode_orm.model.references import Converter, converter_of
 
 __all__ = ["lazy_handler", "read_dict", "write_dict"]
 
-Handler = Callable[[Any, str, Any], None]
+Handler = Callable[[LazyModel, str, object], None]
 _fields_set = SLOTS["__pydantic_fields_set__"].__get__
 
 
@@ -57,7 +59,7 @@ def write_dict(proxy: LazyModel, values: dict[str, object]) -> None:
         set_dict(proxy, values)
 
 
-def lazy_handler(cls: type[Any], name: str, plain: Handler) -> Handler:
+def lazy_handler(cls: type[BaseModel], name: str, plain: Handler) -> Handler:
     """The handler for `name` on lazy objects of `cls`, where Pydantic's for plain ones is `plain`."""
     attribute = getattr(cls, name, None)
     if isinstance(attribute, cached_property):
@@ -75,7 +77,7 @@ def lazy_handler(cls: type[Any], name: str, plain: Handler) -> Handler:
     return _set_field if convert is None else _set_references(convert)
 
 
-def _set_field(proxy: Any, name: str, value: object) -> None:
+def _set_field(proxy: LazyModel, name: str, value: object) -> None:
     view, row = get_state(proxy)
     space = view.space
     space.check_change(view.cls.__name__)
@@ -110,7 +112,7 @@ def _set_cached(proxy: LazyModel, name: str, value: object) -> None:
     get_dict(proxy)[name] = value
 
 
-def _set_validated(proxy: Any, name: str, value: Any) -> None:
+def _set_validated(proxy: LazyModel, name: str, value: object) -> None:
     check_change(proxy)
     token = _running.set(_Assignment(proxy))
     try:
@@ -139,12 +141,12 @@ def _set_private(plain: Handler) -> Handler:
     return handler
 
 
-def _validators_see_others(cls: type[Any]) -> bool:
+def _validators_see_others(cls: type[BaseModel]) -> bool:
     """Whether a validator is handed the other fields' values, instead of asking the object for those it needs."""
     decorators = cls.__pydantic_decorators__
     if any(each.info.mode != "after" for each in decorators.model_validators.values()):
         return True
-    return decorators.root_validators or _takes_info(cls.__pydantic_core_schema__, cls)
+    return bool(decorators.root_validators) or _takes_info(cls.__pydantic_core_schema__, cls)
 
 
 def _takes_info(schema: Any, cls: type) -> bool:

@@ -6,13 +6,13 @@ import copy
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from types import FunctionType
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import BaseModel, RootModel
 
 from parcode_orm.codec.asis import to_write
 from parcode_orm.errors import DetachedError, FieldNotStored, ParcodeError
-from parcode_orm.lazy.assign import lazy_handler, read_dict, write_dict
+from parcode_orm.lazy.assign import Handler, lazy_handler, read_dict, write_dict
 from parcode_orm.lazy.display import object_html
 from parcode_orm.lazy.shown import Shown, brief, field_within, is_full, unread, unread_in, why, within
 from parcode_orm.lazy.state import (
@@ -44,9 +44,6 @@ class LazyBase(LazyModel):
 
     __slots__ = ()
 
-    _p_names_: ClassVar[dict[str, object]]  # its fields, in order
-    _p_compare_: ClassVar[tuple[str, ...]]  # its fields, those stored apart last
-
     def __init_subclass__(cls, **kwargs: object) -> None:
         """The user's own hook is for classes that the user defines."""
 
@@ -55,7 +52,7 @@ class LazyBase(LazyModel):
         return cls._p_model_(*args, **kwargs)
 
     @classmethod
-    def model_construct(cls, *args: object, **kwargs: object) -> Any:
+    def model_construct(cls, *args: Any, **kwargs: Any) -> Any:
         return cls._p_model_.model_construct(*args, **kwargs)
 
     @property
@@ -76,7 +73,7 @@ class LazyBase(LazyModel):
     def __class__(self) -> type[Any]:
         return type(self)._p_model_
 
-    def _setattr_handler(self, name: str, value: object) -> Any:
+    def _setattr_handler(self, name: str, value: object) -> Handler | None:
         if self._p_is_new_extra_(name):  # the model sets it at once
             check_change(self)
         plain = super()._setattr_handler(name, value)  # type: ignore[misc]
@@ -110,15 +107,13 @@ class LazyBase(LazyModel):
     def model_fields_set(self) -> set[str]:
         """As on the plain model: the very set, which may be changed."""
         touch(self)
-        fields_set: set[str] = getattr(self, "__pydantic_fields_set__")  # noqa: B009  # a slot of the model's
-        return fields_set
+        return self.__pydantic_fields_set__
 
     @property
     def model_extra(self) -> dict[str, Any] | None:
         """As on the plain model: the very dictionary, which may be changed."""
         touch(self)
-        extra: dict[str, Any] | None = getattr(self, "__pydantic_extra__")  # noqa: B009  # a slot of the model's
-        return extra
+        return self.__pydantic_extra__
 
     _p_stored_ = staticmethod(get_state)  # for the codec: the view and the row that an object stands for
 
@@ -144,7 +139,7 @@ class LazyBase(LazyModel):
             found[name] = value
         return found
 
-    def _p_unread_(self, name: str) -> Any:
+    def _p_unread_(self, name: str) -> object:
         """What stands for the value of a field that is stored alone, if it was neither read nor assigned; else None."""
         view, row = get_state(self)
         if name in get_dict(self) or isinstance(view, WithoutFields):
@@ -152,7 +147,7 @@ class LazyBase(LazyModel):
         unread = getattr(view.field(name), "unread", None)
         return None if unread is None else unread(row)
 
-    def _p_large_(self, name: str) -> Any:
+    def _p_large_(self, name: str) -> object:
         """What shows the value of a field, if it is large, and was neither read nor assigned; else None."""
         view, row = get_state(self)
         if name in get_dict(self) or isinstance(view, WithoutFields):
@@ -189,11 +184,11 @@ for _name, _method in vars(LazyBase).items():  # Python names a function where a
         _method.__qualname__ = f"Model.{_name}"
 
 
-def getattr_for(cls: type[Any]) -> Any:
+def getattr_for(cls: type[Any]) -> Callable[[LazyModel, str], object]:
     """`__getattr__` of the lazy class of `cls`: called for names that neither the object nor its class has."""
     names = frozenset(cls.__pydantic_fields__)
 
-    def __getattr__(self: Any, name: str) -> object:
+    def __getattr__(self: LazyModel, name: str) -> object:
         if name in names:
             return first_read(self, name)
         if name in _LAZY_SLOTS:
@@ -208,7 +203,7 @@ def getattr_for(cls: type[Any]) -> Any:
     return __getattr__
 
 
-def to_plain(proxy: Any, skip: frozenset[str] = frozenset()) -> Any:
+def to_plain(proxy: LazyModel, skip: frozenset[str] = frozenset()) -> Any:
     """A plain object holding the very values of `proxy`, lazy handles included.
 
     All fields are read, but for those in `skip`: None stands in their place.
@@ -246,7 +241,7 @@ def is_untouched(proxy: LazyModel) -> bool:
     return True
 
 
-def _eq(self: Any, other: object) -> object:
+def _eq(self: LazyModel, other: object) -> object:
     """`BaseModel.__eq__`, field by field, ending at the first difference."""
     if self is other:
         return True
@@ -266,16 +261,15 @@ def _eq(self: Any, other: object) -> object:
     ) == (other.__pydantic_extra__ or {})
 
 
-def _repr_args(self: object) -> Iterator[tuple[str | None, object]]:
+def _repr_args(self: LazyBase) -> Iterator[tuple[str | None, object]]:
     """`BaseModel.__repr_args__`; fields with ``repr=False`` and large values are left unread, long ones cut.
 
     What cannot be read is named with the reason: looking at an object never fails.
     """
-    pairs: list[tuple[str | None, object]] = within(_fields_shown, self)
-    return iter(pairs)
+    return iter(within(_fields_shown, self))
 
 
-def _fields_shown(self: object) -> list[tuple[str | None, object]]:
+def _fields_shown(self: LazyBase) -> list[tuple[str | None, object]]:
     shown: list[tuple[str | None, object]] = []
     fields = list(_to_show(self))
     for at, (name, value_of) in enumerate(fields):
@@ -288,7 +282,7 @@ def _fields_shown(self: object) -> list[tuple[str | None, object]]:
     return shown
 
 
-def _value_shown(self: object, value_of: Callable[[], Any]) -> object:
+def _value_shown(self: Any, value_of: Callable[[], Any]) -> object:
     try:
         value = value_of()
     except Exception as problem:  # in reading, or in a computed field
@@ -298,7 +292,7 @@ def _value_shown(self: object, value_of: Callable[[], Any]) -> object:
     return brief(value) if value is not self else self.__repr_recursion__(value)
 
 
-def _to_show(self: Any) -> Iterator[tuple[str | None, Callable[[], object]]]:
+def _to_show(self: LazyBase) -> Iterator[tuple[str | None, Callable[[], object]]]:
     """What a text shows, in the order that Pydantic has: names, and functions that give the values."""
     cls = type(self)._p_model_
     for name, info in cls.__pydantic_fields__.items():
@@ -320,12 +314,12 @@ def _itself(value: object) -> object:
     return value
 
 
-def _field_to_show(self: Any, name: str) -> object:
+def _field_to_show(self: LazyBase, name: str) -> object:
     large = self._p_large_(name)
     return field_value(self, name) if large is None else large
 
 
-def _dir(self: Any) -> list[str]:
+def _dir(self: LazyModel) -> list[str]:
     return sorted({*type.__dir__(type(self)._p_model_), *type(self)._p_names_, *get_dict(self)})
 
 

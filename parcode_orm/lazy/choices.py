@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pydantic import BaseModel
+
 from parcode_orm.codec.types.core_schemas import schemas_in
 
 __all__ = ["fields_with_choices"]
@@ -17,7 +19,7 @@ __all__ = ["fields_with_choices"]
 _CLASSES = frozenset({"model", "dataclass", "typed-dict"})
 
 
-def fields_with_choices(cls: type[Any]) -> frozenset[str]:
+def fields_with_choices(cls: type[BaseModel]) -> frozenset[str]:
     """The fields of the model `cls` below which a union has classes in two or more of its arms."""
     search = _Search(cls.__pydantic_core_schema__)
     model = search.resolve(cls.__pydantic_core_schema__)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -41,24 +40,23 @@ def rows_html(pairs: Iterable[tuple[object, object]], count: int, what: str, fir
         what: the name of the collection's class.
         first: the title of the first column.
     """
-    html: str = within(of_rows, _rows_html, pairs, count, what, first)
-    return html
+    return within(of_rows, _rows_html, pairs, count, what, first)
 
 
 def _rows_html(pairs: Iterable[tuple[object, object]], count: int, what: str, first: str) -> str:
-    rows: list[tuple[str, Any]] = []
+    rows: list[tuple[str, object]] = []
     reason = ""
     try:
         rows = [(text_of(key), value) for key, value in islice(pairs, SOME)]
     except ParcodeError as problem:
         reason = f", {why(problem)}"
-    models = [value for _, value in rows if isinstance(value, BaseModel)]
-    names = list(type(models[0]).model_fields)[:COLUMNS] if models and len(models) == len(rows) else []
+    models = [(key, value) for key, value in rows if isinstance(value, BaseModel)]
+    names = list(type(models[0][1]).model_fields)[:COLUMNS] if models and len(models) == len(rows) else []
     more = f", {len(rows)} shown" if len(rows) < count else ""
     caption = f"{what} of {count:,}{more}{reason}"
     if not names:
         return table([first, "value"], [(key, text_of(value)) for key, value in rows], caption)
-    return table([first, *names], [(key, *_fields(value, names)) for key, value in rows], caption)
+    return table([first, *names], [(key, *_fields(value, names)) for key, value in models], caption)
 
 
 def _fields(model: BaseModel, names: list[str]) -> list[str]:
@@ -67,7 +65,7 @@ def _fields(model: BaseModel, names: list[str]) -> list[str]:
     return ["…" if is_full() else text_of(shown[name]) if name in shown else "" for name in names]
 
 
-def some(pairs: Iterable[tuple[object, object]], count: int) -> Iterator[Any]:
+def some(pairs: Iterable[tuple[object, object]], count: int) -> Iterator[object]:
     """What rich shows of a collection of `count` rows: its first ones, with their keys, or None for no key."""
     for key, value in islice(pairs, SOME):
         shown = Shown(text_of(value))
@@ -76,10 +74,9 @@ def some(pairs: Iterable[tuple[object, object]], count: int) -> Iterator[Any]:
         yield Shown(f"<{count - SOME:,} more>")
 
 
-def object_html(model: object) -> str:
+def object_html(model: BaseModel) -> str:
     """The fields of an object."""
-    html: str = within(_object_html, model)
-    return html
+    return within(_object_html, model)
 
 
 def _object_html(model: BaseModel) -> str:

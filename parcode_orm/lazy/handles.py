@@ -4,12 +4,12 @@ both collections.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, overload
+from typing import TypeVar, overload
 
 from .list import LazyList
 from .map import LazyMap
 
-LazyCollection = LazyList[Any] | LazyMap[Any, Any]
+LazyCollection = LazyList[object] | LazyMap[object, object]
 COLLECTIONS = frozenset({LazyList, LazyMap})
 """Their classes, which have no subclasses. `isinstance` asks an ABC, which takes ten times as long for other values."""
 K = TypeVar("K")

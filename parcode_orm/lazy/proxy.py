@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from itertools import repeat
-from typing import Any
+from typing import Any, TypeGuard
 from weakref import ref as weak
 
 from pydantic import BaseModel
@@ -64,7 +64,7 @@ decoded = get_dict
 """The real instance dictionary of a model: fields decoded or assigned so far, and cached properties. Not a copy."""
 
 
-def is_proxy(obj: object) -> bool:
+def is_proxy(obj: object) -> TypeGuard[LazyModel]:
     """Whether `obj` is a lazy model."""
     return isinstance(obj, LazyModel)
 
@@ -74,7 +74,7 @@ def is_lazy(obj: object) -> bool:
     return isinstance(obj, LazyModel) or is_lazy_collection(obj)
 
 
-def make_proxy(view: Any, row: int) -> object:
+def make_proxy(view: RowView, row: int) -> object:
     """A new lazy object of `view.cls` over the row `row` of the struct view; nothing is read."""
     cls = view.made
     if cls is None:
@@ -141,7 +141,7 @@ def enter_proxy(
     fields: Any,
     counted: object,
     counter: Any,
-    lock: AbstractContextManager[Any],
+    lock: AbstractContextManager[object],
 ) -> object:
     """The object for a row that `live` knows; else a new one, as of `new_proxies`, which `live` knows from now on.
 
@@ -178,7 +178,7 @@ def enter_proxy(
 
 
 @compiled
-def forget_dead(lives: dict[Any, dict[int, weak[object]]]) -> int:
+def forget_dead(lives: dict[object, dict[int, weak[object]]]) -> int:
     """Forget the objects of each of `lives` that are gone, and each that knows no more. How many are left."""
     alive = 0
     for key, live in list(lives.items()):
@@ -197,7 +197,7 @@ def plain_class(cls: object) -> Any:
     return cls
 
 
-def become_lazy(obj: Any, view: RowView, row: int) -> None:
+def become_lazy(obj: object, view: RowView, row: int) -> None:
     """Make a plain object lazy in place (or move a lazy one to another row).
 
     The values it holds stay, as if they had been read; taking one out of `decoded(obj)` lets it be read anew.
@@ -238,7 +238,7 @@ def _note_stray(view: RowView) -> None:
     known.strays = True
 
 
-def plain_again(obj: Any) -> None:
+def plain_again(obj: LazyModel) -> None:
     """Undo `become_lazy` on an object that was plain; what it is to hold now is the caller's to set."""
     view, row = get_state(obj)
     known = view.live.get(row)
@@ -295,7 +295,7 @@ def _generate(cls: type) -> type:
     return found
 
 
-def _descriptors(cls: type[Any]) -> dict[str, object]:
+def _descriptors(cls: type[Model]) -> dict[str, object]:
     """Descriptors for fields, where needed, and for cached properties, which else would go through `__dict__`."""
     attributes: dict[str, object] = {}
     for each in reversed(cls.__mro__):
@@ -320,7 +320,7 @@ class _LazyField:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __get__(self, proxy: Any, owner: type[Any]) -> object:
+    def __get__(self, proxy: LazyModel | None, owner: type[LazyModel]) -> object:
         if proxy is None:
             return getattr(owner._p_model_, self.name)
         name = self.name
@@ -343,7 +343,7 @@ class _DeprecatedField:
         self.name = name
         self.message = message
 
-    def __get__(self, proxy: Any, owner: type[Any]) -> object:
+    def __get__(self, proxy: LazyModel | None, owner: type[LazyModel]) -> object:
         if proxy is None:
             return getattr(owner._p_model_, self.name)
         warnings.warn(self.message, DeprecationWarning, stacklevel=2)

@@ -163,7 +163,7 @@ class TableRows:
         """Plain copies of the rows `start` to `stop`."""
         return self.table.read(start, stop, deep_plain)
 
-    def reset(self, keep: Callable[[Getter, int, Any], bool]) -> None:
+    def reset(self, keep: Callable[[Getter, int, object], bool]) -> None:
         """Forget every change since the table was stored."""
         self.table.reset(keep)
 

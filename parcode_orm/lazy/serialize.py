@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import SerializationInfo
+from pydantic import BaseModel, SerializationInfo
 from pydantic_core import SchemaSerializer
 from pydantic_core import core_schema as cs
 
@@ -20,7 +20,7 @@ __all__ = ["proxy_serializer"]
 _NOTHING: frozenset[str] = frozenset()
 
 
-def proxy_serializer(cls: type[Any]) -> SchemaSerializer:
+def proxy_serializer(cls: type[BaseModel]) -> SchemaSerializer:
     """A serializer for lazy objects of the model `cls`.
 
     Without one of its own a lazy class would inherit that of `cls`, which under `polymorphic_serialization` looks up
@@ -29,7 +29,7 @@ def proxy_serializer(cls: type[Any]) -> SchemaSerializer:
     selective = _is_selective(cls)
     chosen: frozenset[str] | None = None  # found out at the first dump: defining a large class need not wait for it
 
-    def serialize(proxy: LazyModel, handler: cs.SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
+    def serialize(proxy: LazyModel, handler: cs.SerializerFunctionWrapHandler, info: SerializationInfo) -> object:
         nonlocal chosen
         if chosen is None:
             chosen = fields_with_choices(cls)
@@ -45,7 +45,7 @@ def proxy_serializer(cls: type[Any]) -> SchemaSerializer:
     return SchemaSerializer(cs.any_schema(serialization=schema), _config(cls.__pydantic_core_schema__, cls))
 
 
-def _config(schema: object, cls: type[Any]) -> Any:
+def _config(schema: object, cls: type[BaseModel]) -> Any:
     """The core config of `cls`: what the wrapped serializer returns is written with it (NaN in JSON, say)."""
     if isinstance(schema, list):
         return next((found for each in schema if (found := _config(each, cls)) is not None), None)
@@ -56,13 +56,13 @@ def _config(schema: object, cls: type[Any]) -> Any:
     return _config([schema.get("schema"), schema.get("definitions")], cls)
 
 
-def _is_selective(cls: type[Any]) -> bool:
+def _is_selective(cls: type[BaseModel]) -> bool:
     """Whether fields that are not dumped need not be read: no function of the user's is handed the object itself."""
     decorators = cls.__pydantic_decorators__
     return not (cls.__pydantic_root_model__ or decorators.field_serializers or decorators.model_serializers)
 
 
-def _unneeded(proxy: Any, info: SerializationInfo) -> frozenset[str]:
+def _unneeded(proxy: LazyModel, info: SerializationInfo) -> frozenset[str]:
     """The fields that this dump leaves out."""
     cls = type(proxy)._p_model_
     computed = cls.__pydantic_computed_fields__

@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple
 
 from pydantic import BaseModel
 
@@ -15,6 +15,9 @@ from ..codec.packed.blobs import ARRAY, TEXT
 from ..errors import ParcodeError
 from ..format.layout import Kind
 from ..model.plain import LazyModel
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 LONG = 1_000  # characters or bytes of a value that is shown whole; of a longer one the half of that
 WHOLE, SOME = 100, 10  # items: of a collection of more than the first number, the second one
@@ -62,7 +65,7 @@ class _Here(threading.local):
 _here = _Here()
 
 
-def within(work: Callable[..., object], *args: object) -> Any:
+def within(work: Callable[[*Ts], T], *args: *Ts) -> T:
     """`work(*args)`, which makes a text or a part of one: what it meets on the way shares the bound."""
     if not _here.level:
         _here.left, _here.read = MOST, {}
@@ -73,7 +76,7 @@ def within(work: Callable[..., object], *args: object) -> Any:
         _here.level -= 1
 
 
-def field_within(name: str | None, others: int, work: Callable[[], object]) -> Any:
+def field_within(name: str | None, others: int, work: Callable[[], T]) -> T:
     """`work()`, which makes the text of a field: it takes its share, so that `others` that follow are shown, too."""
     left = _here.left
     _here.left = share = left // (others + 1)
@@ -100,8 +103,7 @@ def text_of(value: object) -> str:
         _here.left -= len(value.text)
         return value.text
     try:
-        text: str = within(_text, value)
-        return text
+        return within(_text, value)
     except Exception as problem:  # in a user's __repr__, or in reading
         return f"<{type(value).__name__}, {why(problem)}>"
 
@@ -153,13 +155,12 @@ def cut(text: str) -> str:
     return text if len(text) <= LONG else f"{text[: LONG // 2]}... <{len(text) - LONG // 2} more characters>"
 
 
-def listed(items: Iterable[object], count: int, text: Callable[[Any], str] = text_of) -> str:
+def listed(items: Iterable[T], count: int, text: Callable[[T], str] = text_of) -> str:
     """The texts of the first of `count` items, and how many follow."""
-    found: str = within(of_rows, _listed, items, count, text)
-    return found
+    return within(of_rows, _listed, items, count, text)
 
 
-def of_rows(work: Callable[..., object], *args: object) -> object:
+def of_rows(work: Callable[[*Ts], T], *args: *Ts) -> T:
     """`work(*args)`, which shows rows of a collection: what is read for them is bounded."""
     _here.lists += 1
     try:
@@ -168,7 +169,7 @@ def of_rows(work: Callable[..., object], *args: object) -> object:
         _here.lists -= 1
 
 
-def _listed(items: Iterable[object], count: int, text: Callable[[object], str]) -> str:
+def _listed(items: Iterable[T], count: int, text: Callable[[T], str]) -> str:
     found: list[str] = []
     most = count if count <= WHOLE else SOME
     reason = ""

@@ -300,7 +300,7 @@ class SpanPairs(SpanRows):
         """As for a list, and the places of the keys."""
         return None if self._places is None else dict(self._places), super().remember()
 
-    def go_back(self, state: Any, keep: Callable[[Getter, int, Any], bool]) -> None:
+    def go_back(self, state: Any, keep: Callable[[Getter, int, object], bool]) -> None:
         """As for a list."""
         self._places, rows = state
         super().go_back(rows, keep)

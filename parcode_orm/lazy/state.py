@@ -17,9 +17,8 @@ from pydantic import BaseModel
 
 from parcode_orm.codec.apart import types_within
 from parcode_orm.codec.base import Getter, View
-from parcode_orm.codec.columns.struct import StructColumn
 from parcode_orm.codec.slots import MORE, SLOTS, none_filled
-from parcode_orm.codec.structs import UNDECLARED
+from parcode_orm.codec.structs import UNDECLARED, Struct
 from parcode_orm.codec.views.build import private_values
 from parcode_orm.errors import DecodeError, FieldNotStored, ParcodeError, SchemaMismatchError
 from parcode_orm.format.chunk import Chunk
@@ -51,9 +50,9 @@ class RowView(Protocol):
     held: dict[int, object] | None
 
     @property
-    def cls(self) -> type[Any]: ...
+    def cls(self) -> type[BaseModel]: ...
     @property
-    def column(self) -> StructColumn: ...
+    def column(self) -> Struct: ...
     @property
     def space(self) -> Any: ...
     @property
@@ -74,10 +73,10 @@ class RowView(Protocol):
     def private(self, row: int, /) -> dict[str, object] | None: ...
 
 
-get_dict: Callable[[Any], dict[str, Any]] = BaseModel.__dict__["__dict__"].__get__
-set_dict: Callable[[Any, dict[str, Any]], None] = BaseModel.__dict__["__dict__"].__set__
-get_state: Callable[[Any], tuple[RowView, int]] = Model.__dict__["_p_state"].__get__
-set_state: Callable[[Any, tuple[RowView, int]], None] = Model.__dict__["_p_state"].__set__
+get_dict: Callable[[object], dict[str, Any]] = BaseModel.__dict__["__dict__"].__get__
+set_dict: Callable[[object, dict[str, object]], None] = BaseModel.__dict__["__dict__"].__set__
+get_state: Callable[[object], tuple[RowView, int]] = Model.__dict__["_p_state"].__get__
+set_state: Callable[[object, tuple[RowView, int]], None] = Model.__dict__["_p_state"].__set__
 
 _filling = threading.RLock()
 
@@ -95,7 +94,7 @@ def check_change(proxy: LazyModel) -> None:
     view.space.check_change(view.cls.__name__)
 
 
-def first_read(proxy: LazyModel, name: str) -> Any:
+def first_read(proxy: LazyModel, name: str) -> object:
     """Decode the field `name` of `proxy` and remember it; AttributeError where the row was stored without it."""
     view, row = get_state(proxy)
     try:
@@ -110,7 +109,7 @@ def first_read(proxy: LazyModel, name: str) -> Any:
     return keep_read(proxy, view, name, value)
 
 
-def keep_read(proxy: LazyModel, view: RowView, name: str, value: object) -> Any:
+def keep_read(proxy: LazyModel, view: RowView, name: str, value: object) -> object:
     """Remember the value of a field that was decoded, and return it.
 
     Two threads may decode at once; the first to get here decides which object both see, now and later.
@@ -135,11 +134,10 @@ def field_value(obj: object, name: str) -> Any:
     return value
 
 
-def stored_attributes(proxy: LazyModel) -> dict[str, Any]:
+def stored_attributes(proxy: LazyModel) -> dict[str, object]:
     """The attributes in the row of `proxy` that its class does not declare."""
     view, row = get_state(proxy)
-    found: dict[str, Any] = view.attributes(row) if getattr(view, "bits", 0) & UNDECLARED else {}
-    return found
+    return view.attributes(row) if getattr(view, "bits", 0) & UNDECLARED else {}
 
 
 def pin_held(proxy: LazyModel, value: object) -> None:
@@ -149,7 +147,7 @@ def pin_held(proxy: LazyModel, value: object) -> None:
         space.pin(proxy)
 
 
-def load_all(proxy: Any) -> dict[str, Any]:
+def load_all(proxy: LazyModel) -> dict[str, object]:
     """The real dictionary of `proxy` with every field in it, in field order; then cached properties and the like."""
     names = type(proxy)._p_names_
     values = get_dict(proxy)
@@ -169,7 +167,7 @@ def load_all(proxy: Any) -> dict[str, Any]:
     return values
 
 
-def fill_slot(proxy: LazyModel, name: str) -> Any:
+def fill_slot(proxy: LazyModel, name: str) -> object:
     """Decode one of Pydantic's own slots, left unset until it is asked for; returns its value."""
     with _filling:
         slot = SLOTS[name]
@@ -199,7 +197,7 @@ def may_change_in_place(proxy: LazyModel) -> bool:
     return any(type(value) not in ATOMIC and not isinstance(value, Enum) for value in get_dict(proxy).values())
 
 
-def changing_in_place(proxies: Sequence[Any]) -> list[int]:
+def changing_in_place(proxies: Sequence[LazyModel]) -> list[int]:
     """The places of those `proxies` of which `may_change_in_place` is true."""
     types = types_within(proxies)
     fixed = all(cls in ATOMIC or issubclass(cls, Enum) for cls in types)
@@ -221,7 +219,7 @@ def forget(proxy: LazyModel) -> None:
             continue
 
 
-def _decode_slot(proxy: Any, view: RowView, row: int, name: str) -> Any:
+def _decode_slot(proxy: LazyModel, view: RowView, row: int, name: str) -> object:
     cls = view.cls
     if name == "__pydantic_fields_set__":
         stored = view.fields_set(row)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from typing import Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 from weakref import ref
 
 from pydantic import BaseModel
@@ -30,7 +30,13 @@ __all__ = ["LazyModel", "deep_plain", "new_plain", "shallow_plain"]
 T = TypeVar("T")
 
 
-class LazyModel:
+if TYPE_CHECKING:
+    _Model = BaseModel  # by the user's model, which is the other base of a lazy class
+else:
+    _Model = object
+
+
+class LazyModel(_Model):
     """A base of the class of every lazy model, and of no other class.
 
     It stands in this floor because `isinstance(obj, LazyModel)` is ten times faster than looking for an
@@ -39,7 +45,9 @@ class LazyModel:
 
     __slots__ = ()
 
-    _p_model_: ClassVar[type[Any]]  # the plain class
+    _p_model_: ClassVar[type[BaseModel]]  # the plain class
+    _p_names_: ClassVar[dict[str, object]]  # its fields, in order
+    _p_compare_: ClassVar[tuple[str, ...]]  # its fields, those stored apart last
 
 
 _set_dict = BaseModel.__dict__["__dict__"].__set__

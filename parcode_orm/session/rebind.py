@@ -328,7 +328,7 @@ def follow(value: Any, found: Any, owner: object) -> None:
     """Let the models and collections in `value` stand for `found`, as which they were stored."""
     kind = kind_of(value)
     if isinstance(value, Model):
-        if is_proxy(found) and found.__class__ is value.__class__ and found is not value:
+        if is_proxy(found) and found._p_model_ is value.__class__ and found is not value:
             _stand_for(value, *proxy_state(found), owner)
     elif kind == "collection":
         ours = owner_of(value) is owner or is_detached(value)

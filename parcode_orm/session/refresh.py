@@ -137,7 +137,8 @@ def move_on(work: UnitOfWork, source: Source) -> None:
 
 def _entities_in_use(work: UnitOfWork, root: Root) -> list[tuple[object, object]]:
     """The lazy entities of a root that the program holds, with their keys. What is pending is dropped."""
-    if not root.name.endswith(SUFFIX) or not is_proxy(root.obj):
+    is_read = is_proxy(root.obj)
+    if not root.name.endswith(SUFFIX) or not is_read:
         return []
     rows = root.obj.rows
     Reset(work.owner).collection(rows)

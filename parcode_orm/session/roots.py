@@ -184,7 +184,8 @@ def class_of_root(space: FileSpace, name: str, modules: Collection[str] = ()) ->
     Of several, one that was defined in `modules` comes first, then the youngest.
     """
     written = space.chunk(space.source.catalog.root(name)).fingerprint
-    for cls in sorted(reversed(classes_named(name)), key=lambda cls: cls.__module__ not in modules):
+    youngest_first = classes_named(name)[::-1]
+    for cls in sorted(youngest_first, key=lambda cls: cls.__module__ not in modules):
         try:
             if short_fingerprint(struct_for(cls)) == written:
                 found: type = cls
