@@ -166,6 +166,12 @@ class SpanRows:
                 value = self.handed.setdefault(place, value)
         return value
 
+    def meet(self) -> None:
+        """Hand out the rows of which the program holds the lazy objects already."""
+        for row in list(getattr(self._items, "live", ())):
+            if self._start <= row < self._stop:
+                self.get(row - self._start)
+
     def stretch(self, position: int) -> StoredRows | None:
         """Where the row at `position` lies as it is stored; None once rows were changed."""
         if self.order is not None:

@@ -131,9 +131,24 @@ class Reset:
         known = self._collections.get(_place(value), [])
         free = [each for each in known if each is before] or [each for each in known if id(each) not in self._standing]
         if not free:
+            self._meet(value.rows)
             return value
         known[:] = [each for each in known if each is not free[0]]
         return free[0]
+
+    def _meet(self, rows: Any) -> None:
+        """Let rows that the program holds be part of their collection again, which is read anew."""
+        if isinstance(rows, SpanRows):
+            rows.meet()
+        elif self._offsets:
+            for piece, _, _ in rows.table.tree.pieces():
+                if piece.ref is not None and piece.ref.offset in self._offsets:
+                    rows.table.group(piece)
+
+    @cached_property
+    def _offsets(self) -> set[int]:
+        """Where the row groups of the lazy objects lie that the program holds."""
+        return {proxy_state(proxy)[0].chunk.where[1] for space in self._owner.spaces() for proxy in space.alive()}
 
     def keep(self, stored: Getter, row: int, value: Any) -> bool:
         """Reset a value held for a row; whether it stays held: a lazy object does, as the program may change it."""

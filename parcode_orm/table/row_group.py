@@ -160,10 +160,14 @@ class Group:
         return list(map(self.key, rows)) if is_lazy(self._columns[0]) else values_at(self.keys, rows)
 
     def share(self, items: StructView) -> None:
-        """Let `items`, another view of the same rows, be this group's: what it holds, the group holds."""
+        """Let `items`, another view of the same rows, be this group's: what it holds, the group holds.
+
+        So are lazy objects that the program holds: what their former table held of them ended with it.
+        """
         if items is not self.items:
             self.items = self.proxies = items
             self.get = accessor(items)
+            self.held.update({row: found for row, ref in items.live.copy().items() if (found := ref()) is not None})
             self.held.update(items.held or {})
             items.held = self.held
 

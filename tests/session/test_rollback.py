@@ -797,3 +797,50 @@ def test_keys_that_a_savepoint_brings_back_after_expire_are_found(tmp_path: Path
         session.commit()
     with Session.open(tmp_path / "rows.par") as session:
         assert dict(session.get_one(Row, 1).named) == {**{str(n): n for n in range(40)}, "n1": 1, "n2": 2, "more": 7}
+
+
+class Cell(Model):
+    n: int = 0
+    more: list[int] = Chunk(default=[])
+
+
+class Owner(Model):
+    cells: dict[str, Cell] = ShardedMap(default={})
+    row: list[Cell] = Chunk(default=[])
+
+
+class Owners(Model):
+    owners: dict[str, Owner] = ShardedMap(default={})
+
+
+@pytest.mark.parametrize("large", [64, 320, 2_000])  # bytes: the cells are tables, or columns of their owners
+@pytest.mark.parametrize("deleted", [False, True])
+@pytest.mark.parametrize("again", ["rollback", "expire_all"])
+def test_a_held_row_is_part_of_the_collection_that_comes_back(
+    tmp_path: Path, large: int, deleted: bool, again: str
+) -> None:
+    path = tmp_path / "held.par"
+    made = {f"o{n}": Owner(cells={c: Cell(more=[n] * 9) for c in "gh"}, row=[Cell(more=[n])] * 3) for n in range(3)}
+    small = tuned(large=large).Session
+    with small(path) as session:
+        session.add(Owners(owners=made))
+        session.commit()
+    with small(path) as session:
+        owners = session.root(Owners).owners
+        cell, other = owners["o0"].cells["g"], owners["o0"].row[1]
+        assert len(cell.more) == 9
+        if deleted:
+            del owners["o0"]
+        else:
+            owners["o0"].cells = {"a": Cell()}
+            owners["o0"].row = []
+        getattr(session, again)()
+        owners.load()
+        cell.more.clear()  # nothing asks the collections for the rows before the commit
+        other.n = 5
+        del cell, other
+        assert owners.load()["o0"].cells["g"].more == []
+        session.commit()
+    with small(path) as session:
+        owner = session.root(Owners).owners["o0"]
+        assert list(owner.cells["g"].more) == [] and [each.n for each in owner.row] == [0, 5, 0]
