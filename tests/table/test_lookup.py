@@ -54,5 +54,5 @@ def test_keys_of_stored_rows() -> None:
         root = find_table(session._work, Item)
         assert root is not None
         table = table_in(entities(root))
-        pieces, places = rows_with(table.tree, range(0, 300, 7))
+        pieces, places = rows_with(table.tree, list(range(0, 300, 7)))
         assert keys_of(table, pieces, places) == [3 * n for n in range(0, 200, 7)]
