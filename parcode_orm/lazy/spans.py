@@ -97,8 +97,7 @@ class SpanRows:
     def mixed(self) -> Mixed:
         """The rows for the codec: stretches of stored ones, and those in memory between them."""
         view, start = self._items, self._start
-        chunk = getattr(view, "chunk", None)
-        apart = chunk is None or bool(chunk.refs)
+        apart = (chunk := getattr(view, "chunk", None)) is None or bool(chunk.refs)
         parts: list[Part] = []
         for first, end, value in self._in_place() if self.order is None else self._in_order(self.order):
             if first < end:
@@ -165,12 +164,6 @@ class SpanRows:
             if type(value) not in ATOMIC:
                 value = self.handed.setdefault(place, value)
         return value
-
-    def meet(self) -> None:
-        """Hand out the rows of which the program holds the lazy objects already."""
-        for row in list(getattr(self._items, "live", ())):
-            if self._start <= row < self._stop:
-                self.get(row - self._start)
 
     def stretch(self, position: int) -> StoredRows | None:
         """Where the row at `position` lies as it is stored; None once rows were changed."""

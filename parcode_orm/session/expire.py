@@ -139,7 +139,10 @@ class Reset:
     def _meet(self, rows: Any) -> None:
         """Let rows that the program holds be part of their collection again, which is read anew."""
         if isinstance(rows, SpanRows):
-            rows.meet()
+            view, first, *_ = rows.stretch(0) or (None, 0)
+            for place in [row - first for row in getattr(view, "live", ())]:
+                if 0 <= place < len(rows):
+                    rows.get(place)
         elif self._offsets:
             for piece, _, _ in rows.table.tree.pieces():
                 if piece.ref is not None and piece.ref.offset in self._offsets:
