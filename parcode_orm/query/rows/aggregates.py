@@ -50,21 +50,28 @@ class Grouped:
 
 
 class State:
-    """What an aggregate has of each group so far: sums and counts in arrays while that is enough, else Python's."""
+    """What an aggregate has of each group so far: sums and counts in arrays while that is enough, else Python's.
 
-    __slots__ = ("_aggregate", "_counts", "_sums", "_values")
+    Where all rows are one group, `_alone` is its sum and count instead.
+    """
+
+    __slots__ = ("_aggregate", "_alone", "_counts", "_sums", "_values")
 
     def __init__(self, aggregate: Aggregate[Any]) -> None:
         self._aggregate = aggregate
         self._values: list[Any] = []
         self._counts: Any = np.zeros(0, np.int64) if aggregate._function in _SUMMED else None
         self._sums: Any = None
+        self._alone: tuple[Any, int] = 0, 0
 
     def take(self, frame: Frame, grouped: Grouped, numbers: Any, known: int) -> None:
         """Take the rows of `frame` into their groups: group i here is number `numbers[i]` of the `known` ones."""
         aggregate = self._aggregate
         if aggregate._of is None:
-            self._add(None, grouped.counts, numbers, known)
+            if grouped.codes is None:
+                self._alone = 0, self._alone[1] + grouped.rows
+            else:
+                self._add(None, grouped.counts, numbers, known)
             return
         vector = evaluate(aggregate._of, frame)
         if isinstance(vector, Numbers) and vector.nulls is not None:
@@ -73,6 +80,8 @@ class State:
             vector = Numbers(vector.values[here], None, vector.kind)
         try:
             if self._counts is not None and isinstance(vector, Numbers):
+                if grouped.codes is None and self._add_alone(vector):
+                    return
                 found = sums_of(aggregate._function, vector, grouped)
                 if found is not None:
                     self._add(*found, numbers, known)
@@ -98,6 +107,17 @@ class State:
             _add_at(self._sums, numbers, sums)
         _add_at(self._counts, numbers, counts)
 
+    def _add_alone(self, vector: Numbers) -> bool:
+        """Take all values into the only group; False where they are no numbers to add."""
+        total, count = self._alone
+        if self._aggregate._function != "count":
+            if vector.kind is not None:
+                return False
+            if len(vector.values):
+                total += _total(vector.values)
+        self._alone = total, count + len(vector.values)
+        return True
+
     def _merge(self, found: list[Any], numbers: list[int], known: int) -> None:
         if self._counts is not None:
             self._values, self._counts = self._summed(len(self._counts)), None
@@ -112,11 +132,13 @@ class State:
     def _summed(self, known: int) -> list[Any]:
         """The states of groups that are kept in arrays."""
         counts = self._counts.tolist()
+        sums = [] if self._sums is None else self._sums.tolist()
+        sums += [0] * (len(counts) - len(sums))
+        if self._alone[1]:
+            sums, counts = [self._alone[0]], [self._alone[1]]
         function = self._aggregate._function
         if function == "count":
             return [count or None for count in counts]
-        sums = [] if self._sums is None else self._sums.tolist()
-        sums += [0] * (len(counts) - len(sums))
         if function == "sum":
             return [each if there else None for each, there in zip(sums, counts, strict=True)]
         return [(each, there) if there else None for each, there in zip(sums, counts, strict=True)]
@@ -219,15 +241,20 @@ def _sums(values: Any, grouped: Grouped) -> Any:
     if not len(values):
         return np.zeros(count, np.float64 if values.dtype.kind == "f" else np.int64)
     kind, width = values.dtype.kind, values.dtype.itemsize
-    if kind == "f":
-        return np.array([values.sum()]) if codes is None else _by_code(codes, values.astype(float, copy=False), count)
     if codes is None:
-        total = int_sum(np.ascontiguousarray(values))
-        return np.array([total], np.int64) if -1 << 62 < total < 1 << 62 else None
+        total = _total(values)
+        return np.array([total]) if kind == "f" or -1 << 62 < total < 1 << 62 else None
+    if kind == "f":
+        return _by_code(codes, values.astype(float, copy=False), count)
     largest = len(values) << 16 if width < 4 else max(-int(values.min()), int(values.max())) * len(values)
     if largest >= 1 << 62:
         return None
     return _by_code(codes, values, count, largest < 1 << 53)
+
+
+def _total(values: Any) -> int | float:
+    """The sum of an array of numbers, of ints exact."""
+    return float(values.sum()) if values.dtype.kind == "f" else int_sum(np.ascontiguousarray(values))
 
 
 @compiled
