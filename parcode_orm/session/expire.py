@@ -140,18 +140,18 @@ class Reset:
         """Let rows that the program holds be part of their collection again, which is read anew."""
         if isinstance(rows, SpanRows):
             view, first, *_ = rows.stretch(0) or (None, 0)
-            for place in [row - first for row in getattr(view, "live", ())]:
-                if 0 <= place < len(rows):
+            live: dict[int, object] = getattr(view, "live", {})
+            for place in range(len(rows)) if live else ():
+                if first + place in live:
                     rows.get(place)
-        elif self._offsets:
+        elif self._orphans:
             for piece, _, _ in rows.table.tree.pieces():
-                if piece.ref is not None and piece.ref.offset in self._offsets:
+                if piece.ref is not None and piece.ref.offset in self._orphans:
                     rows.table.group(piece)
 
     @cached_property
-    def _offsets(self) -> set[int]:
-        """Where the row groups of the lazy objects lie that the program holds."""
-        return {proxy_state(proxy)[0].chunk.where[1] for space in self._owner.spaces() for proxy in space.alive()}
+    def _orphans(self) -> set[int]:
+        return self._owner.orphans()
 
     def keep(self, stored: Getter, row: int, value: Any) -> bool:
         """Reset a value held for a row; whether it stays held: a lazy object does, as the program may change it."""

@@ -28,7 +28,7 @@ class Owner:
         self.committing: int | None = None  # the thread that does
         self._families: list[weak[Family]] = []
         # Views of rows, and the row groups that they were opened for, by where the rows lie.
-        self._shown: dict[object, tuple[weak[Any], weak[object]]] = {}
+        self._shown: dict[tuple[Any, ...], tuple[weak[Any], weak[object]]] = {}
         self._until_sweep = SWEEP_EVERY
 
     @property
@@ -58,6 +58,14 @@ class Owner:
             self._shown = shown = {key: pair for key, pair in shown.items() if pair[0]() is not None}
             self._until_sweep = max(SWEEP_EVERY, len(shown))
         return view
+
+    def orphans(self) -> set[int]:
+        """Where the row groups lie of which the program holds lazy objects, though their table is gone."""
+        return {
+            key[1]
+            for key, (view, group) in self._shown.items()
+            if group() is None and (known := view()) is not None and known.live
+        }
 
     def forget_views(self) -> None:
         """The session goes on to another commit: what is read from now on shares no view with what was read before."""

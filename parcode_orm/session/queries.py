@@ -58,7 +58,7 @@ class Queries(Connection):
         Raises:
             TypeError: `statement` is not a statement.
             QueryError: an update or delete does not fit the rows.
-            EncodeError: a value of an update does not fit its field; a row that is in memory raises it at the commit.
+            EncodeError: a value of an update does not fit its field.
             ReadOnlyError: it changes rows, and the session was opened read-only.
         """
         self._check_open()

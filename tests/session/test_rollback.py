@@ -844,3 +844,24 @@ def test_a_held_row_is_part_of_the_collection_that_comes_back(
     with small(path) as session:
         owner = session.root(Owners).owners["o0"]
         assert list(owner.cells["g"].more) == [] and [each.n for each in owner.row] == [0, 5, 0]
+
+
+@pytest.mark.parametrize("again", ["rollback", "expire_all"])
+def test_a_collection_that_comes_back_is_not_searched_for_held_rows_of_others(tmp_path: Path, again: str) -> None:
+    path, read = tmp_path / "read.par", []
+    made = {f"o{n}": Owner(cells={f"{n}": Cell(n=n) for n in range(200)}) for n in range(3)}
+    with tuned(large=64).Session(path) as session:
+        session.add(Owners(owners=made))
+        session.commit()
+    for replaced in (False, True):
+        with tuned(large=64).Session(path) as session:
+            owners = session.root(Owners).owners
+            kept = owners["o1"].cells["7"]
+            assert len(owners["o0"].cells) == 200
+            if replaced:
+                owners["o0"].cells = {"a": Cell()}
+            before = session.stats.chunks_read
+            getattr(session, again)()
+            read.append(session.stats.chunks_read - before)
+            del kept
+    assert read[1] - read[0] < 5
