@@ -52,7 +52,8 @@ class Session(ByKey, Queries, Versions, Changes):
         durability: `"full"` waits for the disk at each commit, `"fast"` does not.
         compact_above: compact the file after a commit, and when the session closes, if more than this share of it (0
             to 1) is dead: used by earlier commits alone, which are gone then. After a commit only a file of 1 MiB or
-            more that has doubled since the session last compacted it. `None`: never.
+            more that has doubled since the session last compacted it; once it has tripled, half of the share is
+            enough, because a chunk that is used in part does not count as dead. `None`: never.
         lock_timeout: how many seconds a commit waits for another session that is committing to the file; 0 fails at
             once with `LockedError`.
         downgrade: let a class write that wrote the file before, though a newer version of it has written since. It

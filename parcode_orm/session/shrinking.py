@@ -38,7 +38,8 @@ class Shrinking:
     """Compacts the file of a session after a commit, where more than `share` of it is dead.
 
     It waits until the file has doubled since the last compaction. So a compaction writes no more bytes than the commits
-    before it have written.
+    before it have written. Once the file has tripled, half of the share is enough: a chunk that is used in part counts
+    as used, so more is dead than the record says.
     """
 
     def __init__(self, share: float) -> None:
@@ -65,4 +66,7 @@ class Shrinking:
 
     def _is_due(self, record: Record, least: int) -> bool:
         size = record.file_length
-        return size >= max(least, 2 * self._size) and record.dead > self._share * size
+        if size < max(least, 2 * self._size):
+            return False
+        tripled = 0 < 3 * self._size <= size
+        return record.dead > (self._share / 2 if tripled else self._share) * size

@@ -97,6 +97,30 @@ def test_a_compaction_waits_until_the_file_has_doubled(tmp_path: Path) -> None:
     assert 2 <= compactions <= 2 + 40 * 50 * KB // whole
 
 
+@pytest.mark.parametrize(("dead", "tripled"), [(45, True), (20, False)])
+def test_a_file_that_has_tripled_is_compacted_from_half_of_the_share_on(
+    tmp_path: Path, dead: int, tripled: bool
+) -> None:
+    """What each commit writes is `dead` percent a value that the next one replaces, and else stays."""
+    path = tmp_path / "a.par"
+    save(path, House(front=Room(title=os.urandom(150 * KB).hex())))
+    with Small(path, durability="fast", compact_above=0.5) as session:
+        stored = session.root(House)
+        compacted(session, path)
+        last = path.stat()
+        size = last.st_size
+        for n in range(40):
+            stored.rooms[f"r{n}"] = Room(title=os.urandom(50 * (100 - dead) * KB // 100).hex())
+            stored.blob = os.urandom(dead * KB)
+            session.commit()
+            now = path.stat()
+            if now.st_ino != last.st_ino:
+                break
+            size = now.st_size
+    assert (now.st_ino != last.st_ino) == tripled
+    assert not tripled or size < 3 * last.st_size < size + 110 * KB
+
+
 @pytest.mark.parametrize("shape", [(40, 3), (12, 300)])
 def test_objects_that_the_program_holds_go_on(tmp_path: Path, shape: tuple[int, int]) -> None:
     """Rows that only a variable has, rows of rows, models that are fields, collections and what is part of nothing."""
