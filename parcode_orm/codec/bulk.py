@@ -42,8 +42,6 @@ def _age() -> None:
     happens at most once between two full collections: a program that loads in a loop has its
     garbage found. What a program has frozen would thaw, so such a program is left alone.
     """
-    if _pauses.aged is None or gc.get_count()[0] < MANY:
-        return
     full = gc.get_stats()[2]["collections"]
     if full == _pauses.aged:
         return
@@ -74,7 +72,8 @@ class gc_paused:
         with _pauses.lock:
             if id(self) in _pauses.running:
                 if len(_pauses.running) == 1 and _pauses.was:
-                    if error == (None, None, None):  # not while a collection ends a pause
+                    # not while a collection ends a pause
+                    if error == (None, None, None) and _pauses.aged is not None and gc.get_count()[0] >= MANY:
                         _age()
                     gc.enable()
                 _pauses.running.discard(id(self))

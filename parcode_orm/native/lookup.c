@@ -134,7 +134,8 @@ text_place(PyObject *module, PyObject *const *args, Py_ssize_t count)
         PyBuffer_Release(&texts.view);
         return NULL;
     }
-    int inside = start >= 0 && start <= stop && stop < offsets.count;
+    int inside = start >= 0 && start <= stop && stop < offsets.count, same = 0;
+    Py_ssize_t end = stop;
     while (inside && start < stop) {
         Py_ssize_t middle = start + (stop - start) / 2;
         if (text_order(&texts, &offsets, gap, middle, PyBytes_AS_STRING(args[0]), PyBytes_GET_SIZE(args[0])) < 0)
@@ -142,18 +143,20 @@ text_place(PyObject *module, PyObject *const *args, Py_ssize_t count)
         else
             stop = middle;
     }
+    if (inside && start < end)
+        same = !text_order(&texts, &offsets, gap, start, PyBytes_AS_STRING(args[0]), PyBytes_GET_SIZE(args[0]));
     PyBuffer_Release(&offsets.view);
     PyBuffer_Release(&texts.view);
     if (!inside)
         return PyErr_Format(PyExc_IndexError, "texts are sought beyond those of a column");
-    return PyLong_FromSsize_t(start);
+    return PyLong_FromSsize_t(same ? start : ~start);
 }
 
 /* -- from a key to an opened row group ----------------------------------------------------------------------------------- */
 
 enum {
     SHIFT, LOW_SHIFT, SHARDS, LOWS, ROWS, ENDS, FIRSTS, CHILDREN, HEIGHT, REF, FIRST, LENGTH, START, COUNT, TEXTS, USED,
-    SLOTS,
+    KEY, SLOTS,
 };
 
 /* What a slot of an object holds, a strong reference; NULL without an error if that is nothing, or it has no such slot. */
@@ -301,6 +304,14 @@ group_of(PyObject *piece, PyObject *slots, PyObject *groups)
     return found;
 }
 
+/* What gives the keys of a row group by their rows. It opens them if they are not open. */
+static PyObject *
+keys_of(PyObject *group, PyObject *slots)
+{
+    PyObject *found = held(group, slots, KEY);
+    return found != NULL ? found : attribute(group, "key");
+}
+
 /* Whether the key of a row of a row group is the one sought, whose bytes are `data`; -1 with an error. */
 static int
 has_key(PyObject *group, PyObject *slots, long long row, PyObject *key, const char *data, Py_ssize_t size)
@@ -313,7 +324,7 @@ has_key(PyObject *group, PyObject *slots, long long row, PyObject *key, const ch
             same = same_text(data, size, PyTuple_GET_ITEM(texts, 0), PyTuple_GET_ITEM(texts, 1), gap, row);
     }
     else {
-        PyObject *get = attribute(group, "key"), *place = get == NULL ? NULL : PyLong_FromLongLong(row);
+        PyObject *get = keys_of(group, slots), *place = get == NULL ? NULL : PyLong_FromLongLong(row);
         PyObject *stored = place == NULL ? NULL : PyObject_CallOneArg(get, place);
         if (stored != NULL)
             same = PyObject_RichCompareBool(stored, key, Py_EQ);
@@ -399,35 +410,45 @@ find_open(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return found;
 }
 
+/* The piece that has the row with this id, and the row's place in it; NULL without an error if none has it, which is
+   known, or where not all nodes are in memory. */
+static PyObject *
+piece_of(PyObject *ids, Py_ssize_t i, PyObject *root, PyObject *slots, long long *place, int *known)
+{
+    PyObject *id = list_item(ids, i), *piece = NULL;
+    int overflow = id == NULL || !PyLong_CheckExact(id);
+    long long row = overflow ? 0 : PyLong_AsLongLongAndOverflow(id, &overflow), first, length;
+    Py_XDECREF(id);
+    if (!overflow)
+        piece = piece_with(root, slots, row);
+    *known = piece != NULL && held_number(piece, slots, FIRST, &first) && held_number(piece, slots, LENGTH, &length)
+             && first >= 0 && row >= first;
+    if (!*known || row - first >= length)
+        Py_CLEAR(piece);
+    else
+        *place = row - first;
+    return piece;
+}
+
 /* open_rows(ids, root, slots): see parcode_orm.table.lookup. */
 static PyObject *
 open_rows(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     if (count != 3 || !PyList_CheckExact(args[0]))
         return PyErr_Format(PyExc_TypeError, "open_rows takes a list of ids, a node and slots");
-    PyObject *ids = args[0], *slots = args[2], *pieces = NULL, *places = NULL, *found = NULL;
-    if (!are_slots(slots) || (pieces = PyList_New(0)) == NULL || (places = PyList_New(0)) == NULL)
-        goto end;
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(ids); i++) {
-        PyObject *id = list_item(ids, i), *piece = NULL, *place = NULL;
-        int overflow = id == NULL || !PyLong_CheckExact(id);
-        long long row = overflow ? 0 : PyLong_AsLongLongAndOverflow(id, &overflow), first, length;
-        Py_XDECREF(id);
-        if (!overflow)
-            piece = piece_with(args[1], slots, row);
-        int known = piece != NULL && held_number(piece, slots, FIRST, &first)
-                    && held_number(piece, slots, LENGTH, &length) && first >= 0 && row >= first;
-        if (known && row - first < length) {
-            place = PyLong_FromLongLong(row - first);
+    PyObject *pieces = NULL, *places = NULL, *found = NULL;
+    int known = are_slots(args[2]) && (pieces = PyList_New(0)) != NULL && (places = PyList_New(0)) != NULL;
+    for (Py_ssize_t i = 0; known && i < PyList_GET_SIZE(args[0]); i++) {
+        long long at;
+        PyObject *piece = piece_of(args[0], i, args[1], args[2], &at, &known);
+        PyObject *place = piece == NULL ? NULL : PyLong_FromLongLong(at);
+        if (piece != NULL)
             known = place != NULL && PyList_Append(pieces, piece) == 0 && PyList_Append(places, place) == 0;
-        }
         Py_XDECREF(place);
         Py_XDECREF(piece);
-        if (!known)
-            goto end;
     }
-    found = PyTuple_Pack(2, pieces, places);
-end:
+    if (known)
+        found = PyTuple_Pack(2, pieces, places);
     Py_XDECREF(pieces);
     Py_XDECREF(places);
     return found == NULL && !PyErr_Occurred() ? Py_NewRef(Py_None) : found;
@@ -435,15 +456,13 @@ end:
 
 /* The key of a row of a piece; NULL without an error if its row group is not open. */
 static PyObject *
-key_in(PyObject *piece, PyObject *slots, PyObject *groups, PyObject *place)
+key_in(PyObject *piece, PyObject *slots, PyObject *groups, long long place)
 {
     long long start, count;
-    int overflow = place == NULL || !PyLong_CheckExact(place);
-    long long at = overflow ? 0 : PyLong_AsLongLongAndOverflow(place, &overflow);
-    PyObject *group = overflow || piece == NULL ? NULL : group_of(piece, slots, groups), *found = NULL;
+    PyObject *group = group_of(piece, slots, groups), *found = NULL;
     if (group != NULL && held_number(piece, slots, START, &start) && held_number(group, slots, COUNT, &count)
-        && at >= 0 && start >= 0 && start < count && at < count - start) {
-        PyObject *get = attribute(group, "key"), *row = get == NULL ? NULL : PyLong_FromLongLong(start + at);
+        && start >= 0 && start < count && place < count - start) {
+        PyObject *get = keys_of(group, slots), *row = get == NULL ? NULL : PyLong_FromLongLong(start + place);
         found = row == NULL ? NULL : PyObject_CallOneArg(get, row);
         Py_XDECREF(row);
         Py_XDECREF(get);
@@ -452,22 +471,21 @@ key_in(PyObject *piece, PyObject *slots, PyObject *groups, PyObject *place)
     return found;
 }
 
-/* open_keys(pieces, places, groups, slots): see parcode_orm.table.lookup. */
+/* open_keys(ids, root, groups, slots): see parcode_orm.table.lookup. */
 static PyObject *
 open_keys(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    if (count != 4 || !PyList_CheckExact(args[0]) || !PyList_CheckExact(args[1]) || !PyDict_CheckExact(args[2]))
-        return PyErr_Format(PyExc_TypeError, "open_keys takes lists of pieces and places, a dictionary and slots");
-    if (PyList_GET_SIZE(args[0]) != PyList_GET_SIZE(args[1]))
-        return PyErr_Format(PyExc_ValueError, "open_keys takes a place for each piece");
+    if (count != 4 || !PyList_CheckExact(args[0]) || !PyDict_CheckExact(args[2]))
+        return PyErr_Format(PyExc_TypeError, "open_keys takes a list of ids, a node, a dictionary and slots");
     PyObject *found = are_slots(args[3]) ? PyList_New(0) : NULL;
     for (Py_ssize_t i = 0; found != NULL && i < PyList_GET_SIZE(args[0]); i++) {
-        PyObject *piece = list_item(args[0], i), *place = piece == NULL ? NULL : list_item(args[1], i);
-        PyObject *key = place == NULL ? NULL : key_in(piece, args[3], args[2], place);
-        if (key == NULL || PyList_Append(found, key) < 0)
+        long long place;
+        int known;
+        PyObject *piece = piece_of(args[0], i, args[1], args[3], &place, &known);
+        PyObject *key = piece == NULL ? NULL : key_in(piece, args[3], args[2], place);
+        if (!known || (piece != NULL && (key == NULL || PyList_Append(found, key) < 0)))
             Py_CLEAR(found);
         Py_XDECREF(key);
-        Py_XDECREF(place);
         Py_XDECREF(piece);
     }
     return found == NULL && !PyErr_Occurred() ? Py_NewRef(Py_None) : found;

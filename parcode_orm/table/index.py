@@ -205,19 +205,21 @@ def is_text(data: bytes, texts: memoryview, offsets: memoryview, gap: int, row: 
 
 @compiled
 def text_place(data: bytes, texts: memoryview, offsets: memoryview, gap: int, start: int, stop: int) -> int:
-    """The first of the texts `start` to `stop`, which are sorted, that is not below `data`; `stop` where all are.
+    """Where `data` stands among the texts `start` to `stop`, which are sorted; `~row` if it only belongs at `row`.
 
     Arguments are as for `is_text`.
     """
     if not 0 <= start <= stop < len(offsets):
         raise IndexError("texts are sought beyond those of a column")
+    end = stop
     while start < stop:
         middle = (start + stop) // 2
         if bytes(texts[offsets[middle] + gap * middle : offsets[middle + 1] + gap * middle]) < data:
             start = middle + 1
         else:
             stop = middle
-    return start
+    same = start < end and texts[offsets[start] + gap * start : offsets[start + 1] + gap * start] == data
+    return start if same else ~start
 
 
 class Shard:

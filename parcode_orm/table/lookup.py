@@ -29,7 +29,7 @@ WAY: tuple[Any, ...] = tuple(
         (Shard, ("lows", "rows")),
         (Node, ("ends", "firsts", "children", "height")),
         (Piece, ("ref", "first", "length", "start")),
-        (Group, ("count", "texts", "used")),
+        (Group, ("count", "texts", "used", "key")),
     )
     for name in names
 )
@@ -173,14 +173,14 @@ def _leaf_with(tree: Tree, row_id: int) -> tuple[Node, float]:
     return node, end
 
 
-def keys_of(table: Table, pieces: list[Piece], places: list[int]) -> list[Any]:
-    """The keys of rows of written pieces."""
+def keys_with(table: Table, ids: list[int]) -> list[Any]:
+    """The keys of the rows with `ids`, which rise and are of written pieces; without rows that are gone."""
     groups = table.groups
-    opened = open_keys(pieces, places, groups, WAY)
+    opened = open_keys(ids, table.tree.root, groups, WAY)
     if opened is not None:
         return opened
     found = []
-    for piece, place in zip(pieces, places, strict=True):
+    for piece, place in zip(*rows_with(table.tree, ids), strict=True):
         ref: Any = piece.ref
         group, row = groups.get(ref.offset), piece.start + place
         if group is None or row >= group.count:
@@ -190,15 +190,16 @@ def keys_of(table: Table, pieces: list[Piece], places: list[int]) -> list[Any]:
 
 
 @compiled
-def open_keys(pieces: list[Any], places: list[int], groups: dict[int, Any], slots: tuple[Any, ...]) -> list[Any] | None:
-    """What `keys_of` gives where all row groups are open, else None; `slots` is `WAY`."""
+def open_keys(ids: list[int], root: Any, groups: dict[int, Any], slots: tuple[Any, ...]) -> list[Any] | None:
+    """What `keys_with` gives where all nodes and row groups that lead there are open, else None; `slots` is `WAY`."""
+    rows = open_rows(ids, root, slots)
     found: list[Any] = []
-    for piece, place in zip(pieces, places, strict=True):
+    for piece, place in zip(*rows, strict=True) if rows is not None else ():
         group, row = groups.get(piece.ref[0]), piece.start + place
         if group is None or row >= group.count:
             return None
         found.append(group.key(row))
-    return found
+    return None if rows is None else found
 
 
 def _hash(key: Any) -> int:

@@ -119,7 +119,9 @@ class Table:
         """The opened row group of a written piece."""
         ref = piece.ref
         assert isinstance(ref, Reference)
-        group = self.open(ref)
+        group = self.groups.get(ref.offset)
+        if group is None:
+            group = self.open(ref)
         if piece.start + piece.length > group.count:
             raise CorruptionError(
                 f"{piece.length} rows from row {piece.start} on leave their group of {group.count}", offset=ref.offset

@@ -22,7 +22,7 @@ Shard = slotted("lows", "rows")
 Node = slotted("ends", "firsts", "children", "height")
 Piece = slotted("ref", "first", "length", "start")
 Group = slotted("count", "texts", "used", "key")
-WAY = tuple(cls.__dict__[name] for cls in (Run, Shard, Node, Piece, Group) for name in cls.__slots__ if name != "key")
+WAY = tuple(cls.__dict__[name] for cls in (Run, Shard, Node, Piece, Group) for name in cls.__slots__)
 
 
 def hash_of(key: Any) -> int:
@@ -81,11 +81,9 @@ def rows(draw: st.DrawFn) -> tuple[Any, ...]:
 
 @st.composite
 def keys(draw: st.DrawFn) -> tuple[Any, ...]:
-    """Arguments of `open_keys`: pieces of a table, some again and again, and places in them."""
+    """Arguments of `open_keys`: those of `open_rows`, and row groups of which one may be closed."""
     _, _, root, groups, slots = draw(ways())
-    node = root if root.height == 1 else root.children[0]
-    pieces = draw(st.lists(st.sampled_from(node.children), max_size=9)) if node.children else []
-    return pieces, [draw(st.integers(0, piece.length)) for piece in pieces], groups, slots
+    return sorted(draw(st.sets(st.integers(0, 9) | st.sampled_from([-1, 1 << 62])))), root, groups, slots
 
 
 LOOKUPS: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {"find_open": ways(), "open_rows": rows(), "open_keys": keys()}

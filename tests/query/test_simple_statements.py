@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -79,6 +79,10 @@ def test_both_ways_give_the_same(monkeypatch: pytest.MonkeyPatch, looked_up: int
         select(func.count(), func.max(Boat.id)).select_from(Boat).where(Boat.feet.in_([3, 4])),  # type: ignore[attr-defined]
         select(Boat.feet, func.count()).group_by(Boat.feet).having(func.count() > 8).order_by(Boat.feet),
         select(Boat).where(search),
+        select(Boat.id).where(search),
+        select(Boat.id, Boat.id).where(search & Boats.name.matches("rare")).offset(1).limit(2),
+        select(Boat.id).where(search, Boat.feet > 3),
+        select(Boat.id).where(search).distinct(),
         select(Boat.id, Boats.name.bm25("rare gull"))
         .where(search)
         .order_by(desc(Boats.name.bm25("rare gull")), Boat.id),
@@ -98,6 +102,28 @@ def test_both_ways_give_the_same(monkeypatch: pytest.MonkeyPatch, looked_up: int
             boat.feet = random.randrange(50)
         session.add(Boat(id=1000 + turn, feet=7, name="rare gull"))
         (session.commit, session.flush)[turn % 2]()
+
+
+def test_keys_of_stored_rows_that_words_find_are_all_that_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    session, Boats = Session(":memory:"), cast(Any, Boat)
+    session.add_all(Boat(id=n, name="rare" if n % 40 == 3 else "gull") for n in range(400))
+    session.commit()
+    statement = select(Boat.id).where(Boats.name.matches("rare"))
+    expected = list(range(3, 400, 40))
+    with monkeypatch.context() as patch:
+        patch.setattr(selected.SelectedSource, "batches", None)
+        assert session.scalars(statement).all() == list(session.scalars(statement)) == expected
+        assert session.execute(statement.offset(2).limit(3)).all() == [(83,), (123,), (163,)]
+        assert session.scalars(statement.offset(50)).all() == [] and session.scalars(statement).first() == 3
+        assert session.scalars(statement).column(Boat.id).tolist() == expected
+    session.get_one(Boat, 43).name = "gull"
+    session.get_one(Boat, 44).name = "rare"
+    session.delete(session.get_one(Boat, 83))
+    session.add(Boat(id=500, name="rare"))
+    expected = sorted({*expected, 44, 500} - {43, 83})
+    assert session.scalars(statement).all() == expected
+    session.commit()
+    assert session.scalars(statement).all() == expected
 
 
 def test_errors_are_those_of_the_long_way() -> None:

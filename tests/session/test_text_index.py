@@ -146,6 +146,8 @@ def check(session: Session, queries: list[str], names: Iterable[str] = FIELDS, c
         for query in queries:
             wanted = [key for key, _, texts in plain if matched(query, texts[name])]
             found = session.scalars(select(cls.id).where(of.matches(query)).order_by(cls.id)).all()
+            unordered = select(cls.id).where(of.matches(query))
+            assert sorted(session.scalars(unordered)) == sorted(session.scalars(unordered).all()) == found
             assert found == wanted, (name, query)
             assert session.scalars(select(cls).where(of.matches(query))).count() == len(wanted)
             both = [key for key, level, texts in plain if level > 2 and matched(query, texts[name])]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from parcode_orm import Key, Model
 from parcode_orm.session.entity.tables import entities, find_table, table_in
-from parcode_orm.table.lookup import keys_of, rows_with
+from parcode_orm.table.lookup import keys_with, rows_with
 from parcode_orm.table.tree import Tree
 from tests.small import tuned
 
@@ -54,5 +54,5 @@ def test_keys_of_stored_rows() -> None:
         root = find_table(session._work, Item)
         assert root is not None
         table = table_in(entities(root))
-        pieces, places = rows_with(table.tree, list(range(0, 300, 7)))
-        assert keys_of(table, pieces, places) == [3 * n for n in range(0, 200, 7)]
+        for _ in range(2):  # the first time it opens the row groups
+            assert keys_with(table, list(range(0, 300, 7))) == [3 * n for n in range(0, 200, 7)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,7 @@ class Indexed(Corpus):
 
     def found(self, words: Words) -> Array:
         """The rows that have what is looked for."""
-        parts = [self._alternative(each) for each in words.alternatives]
+        parts = list(map(self._alternative, words.alternatives))
         return parts[0] if len(parts) == 1 else np.unique(np.concatenate([NONE, *parts]))
 
     def _alternative(self, wanted: Alternative) -> Array:
@@ -56,8 +56,10 @@ class Indexed(Corpus):
             found = found[~among(found, self._together(group))]
         return found
 
-    def _together(self, terms: Iterable[Term]) -> Array:
+    def _together(self, terms: Sequence[Term]) -> Array:
         """The rows that have all terms."""
+        if len(terms) == 1:
+            return self.postings(terms[0])[0]
         first, *others = sorted([self.postings(term)[0] for term in terms], key=len)
         for each in others:
             first = first[among(first, each)]

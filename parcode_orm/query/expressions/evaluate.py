@@ -85,7 +85,7 @@ def evaluate(expression: Expression[Any], frame: Frame) -> Vector:
     """
     if isinstance(expression, (Field, Of)):
         path = expression._path
-        column = frame.get(path, lambda rows: frame.columns.column(path, rows))
+        column = frame.get(path, partial(frame.columns.column, path))
         return _keyed(column, expression._tp) if isinstance(column, (Objects, Coded)) else column
     if isinstance(expression, Literal):
         return Constant(expression._value, len(frame))

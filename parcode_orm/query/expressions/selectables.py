@@ -66,31 +66,36 @@ class Home(ABC):
         """The keys of the entities of a class that fulfil a condition; None where they are more than `most`."""
 
 
-class Entities(ABC):
+class Entities:
     """The entities of a class, as a session has them: `rows` by key, of the class `cls`.
 
-    `unbuilt` are indexes of the class that the file does not have.
+    This and `Derived` are no abstract classes in Python's sense: each statement asks what its rows are an instance of,
+    and such a class answers in Python.
     """
 
     cls: type[Any]
     rows: Mapping[Any, Any]
-    unbuilt: Sequence[str]
 
-    @abstractmethod
+    @property
+    def unbuilt(self) -> Sequence[str]:
+        """The indexes of the class that the file does not have."""
+        return ()
+
     def narrowed(self, asked: Asked) -> Narrowed | None:
         """Keys among which are those of all rows that are asked; None where a scan is as fast."""
+        raise TypeError(type(self).__name__)
 
     def corpus(self, path: tuple[str, ...]) -> Indexed | None:
         """The text index of a field; None where there is none that knows all rows."""
         return None
 
-    @abstractmethod
     def delete_all(self, keys: Sequence[Any]) -> None:
         """Delete the entities with these keys."""
+        raise TypeError(type(self).__name__)
 
-    @abstractmethod
     def deleted(self, rows: Mapping[Any, tuple[Any, int]]) -> None:
         """Stored entities were taken out of the table, by key: each with the row group and the row where it was."""
+        raise TypeError(type(self).__name__)
 
 
 class Selected(ABC):
@@ -104,15 +109,15 @@ class Selected(ABC):
         """What selects them: a `Select`."""
 
 
-class Derived(ABC):
+class Derived:
     """Rows that `statements` give; `cls` is their class, None if they are no objects of one class."""
 
     cls: Any
     statements: Sequence[Any]
 
-    @abstractmethod
     def source(self, home: Any) -> Any:
         """Run the statements: a `Source` of the rows. `home` gives the entities of a class."""
+        raise TypeError(type(self).__name__)
 
 
 def is_collection(value: Any) -> bool:

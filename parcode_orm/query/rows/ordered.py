@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...codec.base import ATOMS
 from ...table.table import ATOMIC
 from ..columns.vectors import Numbers, Objects, Vector, joined
 from ..expressions.distances import Distance
@@ -36,7 +37,7 @@ def outputs(expressions: Sequence[Expression[Any]], batch: Batch, frame: Frame) 
             continue
         if not isinstance(bare, Item):
             vector = evaluate(bare, frame)
-            if isinstance(batch, Groups) or _has_slot(bare) or not may_change(vector):
+            if not may_change(vector) or isinstance(batch, Groups) or _has_slot(bare):
                 found.append(vector)
                 continue
         if objects is None:
@@ -62,6 +63,8 @@ def may_change(vector: Vector) -> bool:
         if not isinstance(vector, Objects):
             return hasattr(vector, "items")
         values = vector.values
+    if ATOMS.issuperset(map(type, values)):
+        return False
     return any(not issubclass(cls, _IMMUTABLE) for cls in set(map(type, values)))
 
 

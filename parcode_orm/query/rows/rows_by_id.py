@@ -9,13 +9,15 @@ import numpy as np
 
 from ...codec.base import Column
 from ...model.keys import key_fields
-from ...table.lookup import keys_of, rows_with
+from ...table.lookup import keys_with, rows_with
 from ...table.table import Table
 from ..columns.arrays import Vectors
 from ..columns.columns import numbers
 from ..columns.operators import dig
 from ..columns.vectors import Objects, Rows, Vector, pick
+from ..expressions.computed import Searched
 from ..expressions.evaluate import Unparted
+from ..expressions.expressions import Expression
 from .sources import Batch, Source, StoredBatch, TableSource
 
 FEW = 16_384  # rows that are taken at once, even if fields are no arrays
@@ -86,7 +88,7 @@ class LookedUpBatch(Unparted):
     def keys(self, rows: Rows) -> Vector:
         """See `Batch`."""
         if self._keys is None:
-            self._keys = keys_of(self.table, self._pieces, self._places)
+            self._keys = keys_with(self.table, self.ids.tolist())
         return Objects(self._taken(self._keys, rows))
 
     def objects(self, rows: Rows) -> list[Any]:
@@ -111,12 +113,12 @@ class SelectedSource:
     All of `ids` are among each of `found`.
     """
 
-    __slots__ = ("_found", "_ids", "how", "model", "of")
+    __slots__ = ("_ids", "found", "how", "model", "of")
 
     def __init__(self, of: TableSource, ids: Any, found: Sequence[Any], how: str) -> None:
         self.of = of
         self._ids = ids
-        self._found = found
+        self.found = found
         self.how = how
         self.model: Any = of.model
 
@@ -126,8 +128,8 @@ class SelectedSource:
     def batches(self, *, arrays: Callable[[Column], bool]) -> Iterator[Batch]:
         """See `Source`."""
         table = self.of.table
-        if len(self._ids) <= LOOKED_UP and table.tree.root.ref is not None and not table.rows_held():
-            yield LookedUpBatch(table, self.model, self._ids, self._found)
+        if self._is_few():
+            yield LookedUpBatch(table, self.model, self._ids, self.found)
             return
         many = arrays(table.items) or len(self._ids) <= FEW
         for batch in self.of.batches(arrays=lambda items: many):
@@ -138,7 +140,22 @@ class SelectedSource:
             held = batch.all_held()
             rows = np.union1d(rows, held) if len(held) else rows
             if len(rows):
-                yield SelectedBatch(batch, rows, () if len(held) else self._found)
+                yield SelectedBatch(batch, rows, () if len(held) else self.found)
+
+    def _is_few(self) -> bool:
+        """Whether rows are looked up one by one: they are few, and as they are stored."""
+        table = self.of.table
+        few = len(self._ids) <= LOOKED_UP and table.tree.root.ref is not None
+        return few and not (table.holding and table.rows_held())
+
+    def keys_alone(self, where: Sequence[Expression[bool]]) -> list[Any] | None:
+        """The keys of the rows, if these are few and as stored and `where` holds of all; else None."""
+        if not self._is_few():
+            return None
+        for each in where:
+            if not (isinstance(each, Searched) and each._holds_of(self)):
+                return None
+        return keys_with(self.of.table, self._ids.tolist())
 
     def at_keys(self, keys: Collection[Any], how: str) -> Source | None:
         """See `Source`."""

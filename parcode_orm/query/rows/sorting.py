@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from ...errors import QueryError
+from ...model.kinds import kinds_of
 from ..columns.vectors import Coded, Constant, Numbers, Vector
-from ..expressions.nodes import Ordering
+from ..expressions.expressions import Expression
+from ..expressions.nodes import Literal, Logical, Operation, Ordering
 
 
 def order(keys: Sequence[tuple[Vector, Ordering]], ties: Any) -> Any:
@@ -92,3 +94,37 @@ def _ranks(values: list[Any], ordering: Ordering) -> tuple[Any, Any, Any]:
 def is_nan(value: Any) -> bool:
     """Whether `value` is not a number, which is equal to nothing."""
     return isinstance(value, float) and value != value
+
+
+def beyond(ordering: Sequence[Ordering], values: Sequence[Any]) -> Expression[bool]:
+    """The condition that a row comes after the one whose keys have these values."""
+    found: Expression[bool] = Literal(False)
+    for each, value in reversed(list(zip(ordering, values, strict=True))):
+        same = _is_nan(each._of) if is_nan(value) else _test("==", each._of, value)
+        found = Logical("or", (_later(each, value), Logical("and", (same, found))))
+    return found
+
+
+def _test(operator: str, of: Expression[Any], value: Any) -> Expression[bool]:
+    return Operation(operator, (of, Literal(value)), bool)
+
+
+def _is_nan(of: Expression[Any]) -> Expression[bool]:
+    return Operation("!=", (of, of), bool)
+
+
+def _later(ordering: Ordering, value: Any) -> Expression[bool]:
+    """The condition that a key comes after `value` in its order."""
+    of, descending, none = ordering._of, ordering._descending, _test("==", ordering._of, None)
+    if value is None:
+        return Logical("not", (none,)) if ordering._first else Literal(False)
+    later: Expression[bool]
+    if is_nan(value):
+        later = Logical("not", (Logical("or", (none, _is_nan(of))),)) if descending else Literal(False)
+    elif descending:
+        later = _test("<", of, value)
+    elif (kinds_of(of._tp) or {"number"}) & {"number"}:
+        later = Logical("or", (_test(">", of, value), _is_nan(of)))
+    else:
+        later = _test(">", of, value)
+    return later if ordering._first else Logical("or", (none, later))

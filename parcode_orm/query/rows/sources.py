@@ -356,14 +356,12 @@ def source_of(collection: Any) -> Source:
         QueryError: `collection` is not one of these.
     """
     if isinstance(collection, Entities):
-        return _source_of(collection.rows, collection.cls)
-    if not is_collection(collection):
+        model, collection = collection.cls, collection.rows
+    elif is_collection(collection):
+        model = model_of(collection)
+    else:
         raise QueryError(f"a query takes its rows from a list or a dictionary, not from {called(collection)}")
-    return _source_of(collection, model_of(collection))
-
-
-def _source_of(collection: Any, model: Any) -> Source:
-    if isinstance(collection, LazyList | LazyMap):
+    if isinstance(collection, (LazyMap, LazyList)):  # entities are a map, and need one look
         rows = collection.rows
         if isinstance(rows, TableRows):
             return TableSource(collection, rows.table, model)

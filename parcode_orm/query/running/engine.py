@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..columns.vectors import joined
+from ..columns.vectors import Objects, joined
 from ..expressions.evaluate import Frame
 from ..expressions.nodes import Item, Of
 from ..expressions.rewriting import ready
@@ -18,6 +18,7 @@ from ..rows.filtering import found, matched
 from ..rows.grouping import Groups, distinct, group
 from ..rows.ordered import Best, Hits, Part, outputs
 from ..rows.pruning import candidates
+from ..rows.rows_by_id import SelectedSource
 from ..rows.sources import Batch, Source
 from ..statements.statement import Select
 from .prepared import Grouping, Query, are_arrays, prepared
@@ -37,6 +38,10 @@ def run(statement: Select[Any]) -> Iterator[Part]:
 
 def run_prepared(source: Source, query: Query, grouped: Grouping | None = None) -> Iterator[Part]:
     """As `run`, of a statement that is prepared."""
+    keys = source.keys_alone(query.where) if query.keys and isinstance(source, SelectedSource) else None
+    if keys is not None:
+        keys = keys[query.first : query.stop]
+        return iter([[Objects(keys)] * len(query.outputs)] if keys else ())
     batches: Iterator[Batch] = source.batches(arrays=partial(are_arrays, query, grouped))
     if grouped is not None:
         batches = iter([_grouped(batches, grouped)])

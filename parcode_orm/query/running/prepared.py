@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from ...codec.base import Column
 from ...errors import QueryError
-from ...model.kinds import kinds_of
+from ...model.annotations import present
+from ...model.keys import key_fields
 from ..columns.places import is_number_or_text, is_scalar
 from ..expressions.computed import Searched
 from ..expressions.distances import Distance
@@ -38,7 +39,7 @@ from ..expressions.windows import Over, has_window
 from ..joins.join_planning import alone, joined, reached
 from ..rows.grouped_entities import GroupedEntities
 from ..rows.rows_by_id import SelectedSource
-from ..rows.sorting import is_nan
+from ..rows.sorting import beyond
 from ..rows.sources import MemorySource, Source, TableSource, source_of
 from ..statements.statement import Select
 from .subquery_results import Found
@@ -60,6 +61,10 @@ class Query(NamedTuple):
     """The window functions that are asked of the rows."""
     later: tuple[Expression[bool], ...] = ()
     """Conditions on rows that have their window functions."""
+    searched: bool = False
+    """Whether words are looked for, in a statement that is simple but for that."""
+    keys: bool = False
+    """Whether nothing is given but the keys of the rows that fulfil the conditions, in the order of the rows."""
 
 
 _OF_ROWS = (Aggregate, Searched)  # what simple statements may have besides
@@ -96,31 +101,30 @@ def prepared(statement: Select[Any], *, counted: bool = False) -> tuple[Source, 
         query, grouping = fact(statement, "divided", partial(_divided, rows=(), simple=simple))
     if simple:  # no others to run first, to reach, or to join
         found = None
-        if has_search(statement):
-            search = Search(statement, given_of(statement))
-            query, grouping, found = _searched(query, grouping, search)
+        if query.searched:
+            query, grouping, found = _searched(query, grouping, Search(statement, given_of(statement)))
         source = _source(statement, found, partial(_asked, statement, counted), simple=True)
-    first = statement._offset
-    stop = None if statement._limit is None else first + statement._limit
-    return source, query._replace(first=first, stop=stop), grouping
+    first, limit = statement._offset, statement._limit
+    if first or limit is not None:
+        query = query._replace(first=first, stop=None if limit is None else first + limit)
+    return source, query, grouping
 
 
 def _searched(
     query: Query, grouping: Grouping | None, search: Search
 ) -> tuple[Query, Grouping | None, Selection | None]:
     """What is asked of rows, with what indexes found for the text searches, and the rows that these leave."""
-
-    def bound_in(values: Iterable[Any]) -> tuple[Any, ...]:
-        return tuple([search.informed(each) for each in values])
-
-    order = tuple(
-        [Ordering(search.informed(each._of), descending=each._descending, first=each._first) for each in query.order]
-    )
-    query = query._replace(where=bound_in(query.where), outputs=bound_in(query.outputs), order=order)
-    if grouping is None:
-        return query, None, search.selection(query.where)
-    grouping = Grouping(*map(bound_in, grouping))
-    return query, grouping, search.selection(grouping.where)
+    told = search.informed
+    where, outputs, order, first, stop, distinct, windows, later, searched, keys = query
+    where, outputs = tuple(map(told, where)), tuple(map(told, outputs))
+    if order:
+        order = tuple([Ordering(told(each._of), descending=each._descending, first=each._first) for each in order])
+    query = Query(where, outputs, order, first, stop, distinct, windows, later, searched, keys)
+    if grouping is not None:
+        groups: Any = [tuple(map(told, part)) for part in grouping]
+        grouping = Grouping(*groups)
+        where = grouping.where
+    return query, grouping, search.selection(where)
 
 
 def _is_quick(statement: Select[Any]) -> bool:
@@ -131,12 +135,13 @@ def _is_quick(statement: Select[Any]) -> bool:
 def _divided(statement: Select[Any], rows: Sequence[Any], *, simple: bool) -> tuple[Query, Grouping | None]:
     """What is asked of the rows of a statement, without its limit; with a grouping, of the groups."""
     outputs = statement._outputs
-    where, ordering = statement._where, statement._order
+    where, ordering, searched = statement._where, statement._order, simple and has_search(statement)
     if not statement._groups and not _aggregated(statement):
         if statement._having:
             raise QueryError("having() chooses groups, and the statement makes none: use where(), or group_by()")
         windows = () if simple else _windows(outputs, ordering)
-        query = Query(where, outputs, ordering, 0, None, statement._distinct, windows)
+        keys = simple and not ordering and not statement._distinct and all(map(_is_key, outputs))
+        query = Query(where, outputs, ordering, 0, None, statement._distinct, windows, (), searched, keys)
         return _after(query, statement), None
     by = statement._groups
     entities = GroupedEntities(by, rows, statement._home)
@@ -150,8 +155,14 @@ def _divided(statement: Select[Any], rows: Sequence[Any], *, simple: bool) -> tu
     )
     outputs = tuple(_of_group(each, slots, entities) for each in outputs)
     windows = () if simple else _windows(outputs, ordering)
-    query = Query(having, outputs, ordering, 0, None, statement._distinct, windows)
+    query = Query(having, outputs, ordering, 0, None, statement._distinct, windows, (), searched)
     return _after(query, statement), Grouping(where, entities.by, tuple(aggregates))
+
+
+def _is_key(output: Expression[Any]) -> bool:
+    """Whether a value is the key of its row, of a type whose values never change."""
+    is_plain = isinstance(output, Field) and present(output._tp) in (int, str, bytes)
+    return is_plain and output._path == key_fields(output._cls)
 
 
 def _aggregated(statement: Select[Any]) -> bool:
@@ -355,37 +366,3 @@ def _of_group(expression: Expression[Any], slots: dict[Any, int], entities: Grou
             f"{expression} is of each row, and the result has groups: group_by({expression}), or aggregate it"
         )
     return expression._rebuilt(tuple(_of_group(each, slots, entities) for each in expression._parts()))
-
-
-def beyond(ordering: Sequence[Ordering], values: Sequence[Any]) -> Expression[bool]:
-    """The condition that a row comes after the one whose keys have these values."""
-    found: Expression[bool] = Literal(False)
-    for each, value in reversed(list(zip(ordering, values, strict=True))):
-        same = _is_nan(each._of) if is_nan(value) else _test("==", each._of, value)
-        found = Logical("or", (_later(each, value), Logical("and", (same, found))))
-    return found
-
-
-def _test(operator: str, of: Expression[Any], value: Any) -> Expression[bool]:
-    return Operation(operator, (of, Literal(value)), bool)
-
-
-def _is_nan(of: Expression[Any]) -> Expression[bool]:
-    return Operation("!=", (of, of), bool)
-
-
-def _later(ordering: Ordering, value: Any) -> Expression[bool]:
-    """The condition that a key comes after `value` in its order."""
-    of, descending, none = ordering._of, ordering._descending, _test("==", ordering._of, None)
-    if value is None:
-        return Logical("not", (none,)) if ordering._first else Literal(False)
-    later: Expression[bool]
-    if is_nan(value):
-        later = Logical("not", (Logical("or", (none, _is_nan(of))),)) if descending else Literal(False)
-    elif descending:
-        later = _test("<", of, value)
-    elif (kinds_of(of._tp) or {"number"}) & {"number"}:
-        later = Logical("or", (_test(">", of, value), _is_nan(of)))
-    else:
-        later = _test(">", of, value)
-    return later if ordering._first else Logical("or", (none, later))

@@ -32,9 +32,11 @@ from ..expressions.simple import fact, is_simple, varied
 from ..expressions.text_search import K1, B, Term, Weights, Words, parsed
 from ..joins.hash_join import JoinedBatch, Part
 from ..joins.join_planning import alone
-from ..rows.rows_by_id import LookedUpBatch, SelectedBatch
+from ..rows.rows_by_id import LookedUpBatch, SelectedBatch, SelectedSource
 from ..rows.sources import Source, StoredBatch, source_of
 from ..statements.statement import Select
+
+_FOUND = (LookedUpBatch, SelectedBatch, SelectedSource)  # what says which searches hold of all its rows
 
 
 class Matches(Searched[bool]):
@@ -60,7 +62,7 @@ class Matches(Searched[bool]):
 
     def _holds_of(self, batch: Any) -> bool:
         """See `Searched`."""
-        return isinstance(batch, (SelectedBatch, LookedUpBatch)) and any(map(partial(is_, self._found), batch.found))
+        return isinstance(batch, _FOUND) and any(map(partial(is_, self._found), batch.found))
 
     def _values(self, frame: Any) -> Vector:
         if self._holds_of(frame.columns):
@@ -267,11 +269,11 @@ def weighted(statement: Select[Any], sources: Sequence[Occurrence]) -> Select[An
 
 def has_search(statement: Select[Any]) -> bool:
     """Whether a statement looks for words."""
-    return not fact(statement, "simple", is_simple) and fact(statement, "searches", _searches)
+    return fact(statement, "searches", _searches)
 
 
 def _searches(statement: Select[Any]) -> bool:
-    return any(has(each, Searched) for each in statement._expressions())
+    return not fact(statement, "simple", is_simple) and any(has(each, Searched) for each in statement._expressions())
 
 
 class Search:

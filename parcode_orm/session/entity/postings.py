@@ -99,7 +99,8 @@ def decoded(blocks: list[bytes]) -> Postings:
         CorruptionError: the bytes are no postings.
     """
     if len(blocks) == 1:
-        return _one(blocks[0])
+        rows, times = of_word(blocks[0])
+        return Postings(np.array([len(rows)]), rows, times)
     if not blocks:
         return EMPTY
     sizes = np.fromiter(map(len, blocks), np.int64, len(blocks))
@@ -140,13 +141,16 @@ def decoded(blocks: list[bytes]) -> Postings:
 _WRONG = "the postings of a text index are damaged"
 
 
-def _one(data: bytes) -> Postings:
-    """The postings of one word: what a query of it reads."""
+def of_word(data: bytes) -> tuple[Array, Array]:
+    """The rows that have one word, and how often each has it: what a query of the word reads.
+
+    Raises:
+        CorruptionError: the bytes are no postings.
+    """
     found = word_postings(data)
     if found is None:
         raise CorruptionError(_WRONG)
-    rows, times = np.frombuffer(found[0], np.int64), np.frombuffer(found[1], np.int64)
-    return Postings(np.array([len(rows)]), rows, times)
+    return np.frombuffer(found[0], np.int64), np.frombuffer(found[1], np.int64)
 
 
 @compiled

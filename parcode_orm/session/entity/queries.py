@@ -23,6 +23,7 @@ from ...storage.spill import is_spilled
 from ...table.pairs import known_keys
 from ...table.replacing import remove_keys
 from ...table.row_group import Group
+from ...table.table import Table
 from ..renamed import warn_if_renamed
 from ..roots import Unread, unbuilt
 from ..unit_of_work import UnitOfWork
@@ -31,7 +32,7 @@ from .covering import covers, row_of
 from .in_order import find, match
 from .points import point_way
 from .tables import changed_at, entities, find_table, is_as_stored, paths_of, stored_rows, table_in
-from .text_corpus import StoredCorpus, stack_of
+from .text_corpus import StoredCorpus, stack_of, text_indexes_of
 from .ways import Limits, best_way
 
 FEW = 1000  # rows that are looked up one by one,
@@ -45,18 +46,21 @@ S = TypeVar("S")
 def bound(work: UnitOfWork, statement: S) -> S:
     """A statement over entities, given those of a session."""
     given: Any = statement
-    source, home = given._source, SessionHome(work)
-    if isinstance(given, Select) and source is None:
-        source = fact(given, "first source", _first_source)
-    entities = is_entity_class(source)
-    found: S = placed(given, _home=home, _source=StoredEntities(work, source) if entities else given._source)
+    source = given._source
+    if source is None or isinstance(source, type):
+        cls = fact(given, "entities", _first_entities)
+        source = source if cls is None else StoredEntities(work, cls)
+    found: S = placed(given, _home=SessionHome(work), _source=source)
     return found
 
 
-def _first_source(statement: Select[Any]) -> Any:
-    """The rows that are first in what a statement names; None for an alias, or if it names none."""
-    first = next(iter(occurrences_of(statement)), None)
-    return None if first is None or first.alias is not None else first.rows
+def _first_entities(statement: Any) -> Any:
+    """The class of the entities that a statement names first; None if it names other rows first, or an alias."""
+    source = statement._source
+    if source is None and isinstance(statement, Select):
+        first = next(iter(occurrences_of(statement)), None)
+        source = None if first is None or first.alias is not None else first.rows
+    return source if is_entity_class(source) else None
 
 
 class SessionHome(Home):
@@ -87,8 +91,12 @@ class StoredEntities(Entities):
         if self.root is None and work.source is not None and table_name(cls) not in work.empty:
             work.empty.add(table_name(cls))
             warn_if_renamed(work.source, cls)
+
+    @property
+    def unbuilt(self) -> Sequence[str]:
+        """See `Entities`."""
         missing = {} if self.root is None else unbuilt(self.root.obj)
-        self.unbuilt = tuple(spec.name for spec in indexes_of(cls) if field_of(spec) in missing) if missing else ()
+        return tuple(spec.name for spec in indexes_of(self.cls) if field_of(spec) in missing) if missing else ()
 
     def delete_all(self, keys: Sequence[object]) -> None:
         """See `Entities`."""
@@ -112,19 +120,17 @@ class StoredEntities(Entities):
 
     def corpus(self, path: Path) -> Indexed | None:
         """See `Entities`."""
-        root, rows = self.root, self.rows
-        spec = next((each for each in indexes_of(self.cls) if each.text and each.parts == (path,)), None)
-        if root is None or spec is None or not isinstance(rows, LazyMap) or field_of(spec) in unbuilt(root.obj):
+        root, rows, index = self.root, self.rows, text_indexes_of(self.cls).get(path)
+        if root is None or index is None or not isinstance(rows, LazyMap) or index.field in unbuilt(root.obj):
             return None
-        if self._has_spilled(rows):
-            return None
-        stack = stack_of(root, spec)
-        return None if stack is None else StoredCorpus(self._work, root, spec, stack)
+        table = table_in(rows)
+        stack = None if self._has_spilled(table) else stack_of(root, index.field, table.space)
+        return None if stack is None else StoredCorpus(self._work, root, index, rows, stack)
 
     @staticmethod
-    def _has_spilled(rows: LazyMap[object, object]) -> bool:
+    def _has_spilled(table: Table) -> bool:
         """Whether rows were written aside, which no index has yet."""
-        tree = table_in(rows).tree
+        tree = table.tree
         if tree.root.ref is not None:
             return False  # it is as it is stored
         return any(piece.ref is not None and is_spilled(piece.ref) for piece in tree.loaded())
@@ -134,9 +140,10 @@ class StoredEntities(Entities):
         rows = self.rows
         if not (asked.where or asked.first) or self.root is None or not isinstance(rows, LazyMap):
             return None
-        if self._has_spilled(rows):
+        table = table_in(rows)
+        if self._has_spilled(table):
             return None
-        is_fast = all(is_quick(each, table_in(rows).items) for each in asked.where)
+        is_fast = all(is_quick(each, table.items) for each in asked.where)
         return self._first(asked, is_fast) or self._by_way(asked, is_fast)
 
     def _first(self, asked: Asked, is_fast: bool) -> Narrowed | None:

@@ -175,7 +175,8 @@ def entities(root: Root) -> LazyMap[object, object]:
         CorruptionError: they are not stored as a table.
     """
     found: LazyMap[object, object] = root.obj.rows
-    table_in(found)
+    if not isinstance(found.rows, TablePairs):
+        table_in(found)
     return found
 
 

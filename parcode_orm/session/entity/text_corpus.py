@@ -3,34 +3,52 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...codec.per_class import per_class
 from ...lazy.map import LazyMap
 from ...model.entity_names import field_of
-from ...model.indexes import IndexSpec
+from ...model.indexes import IndexSpec, Path, indexes_of
 from ...model.words import words_of
 from ...query.expressions.corpus import NONE, Array, Indexed, among
 from ...query.expressions.text_search import Term
 from ..roots import Root
 from ..unit_of_work import UnitOfWork
-from .tables import changed_at, entities, stored_rows, table_in
+from .tables import changed_at, is_as_stored, stored_rows, table_in
 from .text_lengths import GONE
 from .text_reader import Stack, StackKey
 from .text_runs import is_of_this_version
 from .values import field_values, index_column
 
 
-def stack_of(root: Root, spec: IndexSpec) -> Stack | None:
-    """The runs of a text index as they are stored; None where they have words by other rules than today's."""
-    space: Any = entities(root).rows.space
+class TextIndex(NamedTuple):
+    """The text index of a class: the field of the table that has it, and what users call it."""
+
+    spec: IndexSpec
+    field: str
+    name: str
+
+
+@per_class
+def text_indexes_of(cls: type) -> dict[Path, TextIndex]:
+    """The text indexes of a class, by the paths of their texts."""
+    return {spec.parts[0]: TextIndex(spec, field_of(spec), spec.name) for spec in indexes_of(cls) if spec.text}
+
+
+def stack_of(root: Root, field: str, space: Any) -> Stack | None:
+    """The runs of a text index as they are stored; None where they have words by other rules than today's.
+
+    `field` is that of the index in the table of the entities, which is read through `space`.
+    """
     stored = space.source.catalog.roots.get(root.name)
-    key = None if stored is None else StackKey(space.source.uuid, stored.offset, field_of(spec))
-    found = None if key is None else space.cache.get(key)
-    if isinstance(found, Stack):
+    key = None if stored is None else StackKey(space.source.uuid, stored.offset, field)
+    found: Stack | None = None if key is None else space.cache.kept.get(key)
+    if found is not None:
+        found.used = True
         return found
-    runs = list(getattr(root.obj, field_of(spec)))
+    runs = list(getattr(root.obj, field))
     if not is_of_this_version(runs):
         return None
     stack = Stack(runs)
@@ -44,15 +62,17 @@ class StoredCorpus(Indexed):
 
     _memory: list[Counter[str]]
 
-    def __init__(self, work: UnitOfWork, root: Root, spec: IndexSpec, stack: Stack) -> None:
-        self.name = spec.name
+    def __init__(
+        self, work: UnitOfWork, root: Root, index: TextIndex, rows: LazyMap[object, object], stack: Stack
+    ) -> None:
+        self.name = index.name
         self._stack = stack
         self._known: dict[Term, tuple[Array, Array]] = {}
         self.rows, self.words = stack.rows, stack.words
         self._left_out, self._memory = NONE, []
-        changed = list(changed_at(entities(root), spec.parts))
+        changed = [] if is_as_stored(table_in(rows)) else list(changed_at(rows, index.spec.parts))
         if changed or root.gone:
-            self._look_at(work, root, spec, changed)
+            self._look_at(work, root, index.spec, changed)
 
     def _look_at(self, work: UnitOfWork, root: Root, spec: IndexSpec, changed: list[tuple[object, object]]) -> None:
         """Take the texts in memory for those that are stored."""

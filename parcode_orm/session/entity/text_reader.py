@@ -15,7 +15,7 @@ from ...lazy.list import LazyList
 from ...table.index import text_place
 from .indexes import STEP
 from .long_runs import part
-from .postings import EMPTY, Array, decoded
+from .postings import EMPTY, Array, decoded, of_word
 from .text_lengths import GONE, NO_ROWS, Lengths, newest
 from .text_merging import Entry
 
@@ -52,13 +52,15 @@ class OpenRun:
             words, blocks = place.view.items
             end = place.row + min(stop - start, place.after + 1)
             if isinstance(words, TextView):
-                row = text_place(
-                    word.encode("utf-8", "surrogatepass"), words.data, words.offsets, words.gap, place.row, end
-                )
+                sought = word.encode("utf-8", "surrogatepass")
+                row = text_place(sought, words.data, words.offsets, words.gap, place.row, end)
             else:
                 row = bisect_left(range(end), word, place.row, key=words.get)
-            if row < end:
-                return [blocks.get(row)] if words.get(row) == word else []
+                row = row if row < end and words.get(row) == word else ~row
+            if row >= 0:
+                return [blocks.get(row)]
+            if ~row < end:
+                return []
             start += end - place.row
         return []
 
@@ -110,8 +112,8 @@ class Stack:
     def postings(self, word: str, *, prefix: bool) -> tuple[Array, Array]:
         """The ids of the rows with a word, rising, and how often each has it; or with words that begin with it."""
         if len(self._runs) == 1 and not prefix:
-            found = decoded(self._runs[0].find(word))
-            return found.rows, found.times
+            blocks = self._runs[0].find(word)
+            return of_word(blocks[0]) if blocks else (EMPTY.rows, EMPTY.times)
         rows, times = [], []
         for run, void in zip(self._runs, self._void, strict=True):
             found = decoded(run.beginning(word) if prefix else run.find(word))
