@@ -64,6 +64,12 @@ def array_of(view: View, rows: range, column: Mapped) -> Any:
     return array_of_vector(read(view, (), rows), column)
 
 
+def may_be_in_place(column: Mapped) -> bool:
+    """Whether there are views whose values need no copy to be such a column."""
+    types = pyarrow().types
+    return bool(types.is_int64(column.type) or types.is_float64(column.type) or types.is_boolean(column.type))
+
+
 def is_in_place(view: View, column: Mapped) -> bool:
     """Whether the array of a view's values needs no copy of them."""
     arrow = pyarrow()
@@ -209,18 +215,23 @@ def _texts(vector: Texts) -> Any:
 
 
 def _coded(vector: Coded, column: Mapped) -> Any:
-    arrow, tp = pyarrow(), column.type
+    arrow, tp, codes = pyarrow(), column.type, vector.codes
     is_dictionary = arrow.types.is_dictionary(tp)
-    nones = [place for place, word in enumerate(vector.words) if word is None]
-    known = [word for word in vector.words if word is not None]
-    words = _of_objects(known, column._replace(type=tp.value_type if is_dictionary else tp))
+    word = column.parts[0] if is_dictionary else column
+    known = vector.made.get(word.type) if word.convert is None else None
+    if known is None:
+        nones = [place for place, each in enumerate(vector.words) if each is None]
+        known = _of_objects([each for each in vector.words if each is not None], word), nones
+        if word.convert is None and known[0].type == arrow.string():  # other values may change
+            vector.made[word.type] = known
+    words, nones = known
     if nones:
-        codes = vector.codes.astype(np.int32)
-        places = arrow.array(codes - (codes > nones[0]), mask=codes == nones[0])
+        codes = codes.astype(np.int32)
+        places, is_safe = arrow.array(codes - (codes > nones[0]), mask=codes == nones[0]), False
     else:
-        buffers = [None, buffer_of(vector.codes, np.int32)]
-        places = arrow.Array.from_buffers(arrow.int32(), len(vector), buffers)
-    found = arrow.DictionaryArray.from_arrays(places, words)
+        places = arrow.Array.from_buffers(arrow.int32(), len(vector), [None, buffer_of(codes, np.int32)])
+        is_safe = codes.dtype.kind == "u" and int(codes.max(initial=0)) < len(words)
+    found = arrow.DictionaryArray.from_arrays(places, words, safe=not is_safe)
     return found if is_dictionary else found.dictionary_decode()
 
 

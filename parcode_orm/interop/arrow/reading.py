@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
 from ...codec.schema import describe
-from ...codec.structs import MISSING
 from ...codec.types.compile import struct_for
-from ...codec.views.boundary import ReferenceView
-from ...codec.views.struct import StructView
 from ...errors import EncodeError, QueryError, told
 from ...lazy.map import LazyMap
-from ...query.columns.columns import read
-from ...query.columns.places import is_scalar
 from ...query.columns.vectors import Coded, Vector
 from ...query.expressions.building import attribute
-from ...query.expressions.nodes import Field, Item, Key, Label
+from ...query.expressions.nodes import Field, Item, Key
 from ...query.expressions.selectables import model_of
-from ...query.rows.sources import StoredBatch
 from ...query.running.engine import run
-from ...query.running.prepared import prepared
 from ...query.running.result import Result, ScalarResult
 from ...query.statements.statement import Select
 from ..formats import pyarrow
 from ..rows import plain, statement_of
-from .arrays import array_of, array_of_vector, is_in_place
+from .arrays import array_of_vector
 from .types import NAIVE, Mapped, has_moments, mapped
+from .whole import all_rows, bare, is_whole
 
 LOOKED_AT = 4096  # rows of which the first value says what is not known of a column
 MODEL = b"parcode.model"  # in the metadata of a schema: the class of the rows, module and name,
@@ -49,6 +44,30 @@ class Asked(NamedTuple):
         return self.node is not None and not has_moments(self.node, self.structs)
 
 
+class Columns(NamedTuple):
+    """The columns of a stream, their types, and the schema that they make."""
+
+    asked: list[Asked]
+    types: list[Mapped]
+    schema: Any
+
+    def only(self, names: Sequence[str]) -> Columns:
+        """Some of the columns."""
+        places = [self.schema.get_field_index(name) for name in names]
+        schema = pyarrow().schema([self.schema.field(place) for place in places], metadata=self.schema.metadata)
+        return Columns([self.asked[place] for place in places], [self.types[place] for place in places], schema)
+
+    def reader(self, rows: Any, parts: Iterator[list[Vector]] | None = None) -> Any:
+        """A `pyarrow.RecordBatchReader` of the columns of `rows`; `parts` are these, where they were begun."""
+        arrow, schema, types = pyarrow(), self.schema, self.types
+        if parts is None:
+            statement = _asking(_statement(rows)[0], self.asked)
+            parts = None if is_whole(statement) else run(statement)
+        arrays = all_rows(statement, types) if parts is None else _found(parts, types)
+        batches = (arrow.RecordBatch.from_arrays(each, schema=schema) for each in arrays)
+        return arrow.RecordBatchReader.from_batches(schema, batches)
+
+
 def reader_of(rows: Any, columns: Sequence[str] | None = None, *, dictionaries: bool = False) -> Any:
     """A `pyarrow.RecordBatchReader` of a lazy collection, or of the result of a statement.
 
@@ -63,44 +82,54 @@ def reader_of(rows: Any, columns: Sequence[str] | None = None, *, dictionaries: 
         TypeError: `columns` is a text.
         EncodeError: while reading: a value does not fit the type of its column.
     """
+    found, parts = columns_of(rows, columns, dictionaries=dictionaries)
+    return found.reader(rows, parts)
+
+
+def columns_of(
+    rows: Any, names: Sequence[str] | None = None, *, dictionaries: bool = False
+) -> tuple[Columns, Iterator[list[Vector]] | None]:
+    """The columns of rows, as `reader_of` takes them, and the rows, where the types were told by running the statement.
+
+    Raises:
+        MissingExtraError, QueryError, TypeError: as `reader_of`.
+    """
     arrow = pyarrow()
     statement, model, key = _statement(rows)
-    asked = list(_asked(statement, rows))
-    if isinstance(columns, str):
-        raise TypeError(f"columns is a list of names, such as [{columns!r}], not a text")
-    if columns is not None:
-        known = {each.name: each for each in asked}
-        missing = [name for name in columns if name not in known]
+    if isinstance(names, str):
+        raise TypeError(f"columns is a list of names, such as [{names!r}], not a text")
+    there = list(_columns(statement, rows))
+    if names is not None:
+        known = dict(there)
+        missing = [name for name in names if name not in known]
         if missing:
             raise QueryError(f"there is no column {told(missing[0])}: there are {', '.join(known)}")
-        asked = [known[name] for name in columns]
-    statement = statement._with(_outputs=tuple([each.expression for each in asked]), _options=())
-    whole = _is_whole(statement)
-    parts = iter(()) if whole else run(statement)
-    sample = None
-    if not whole:
+        there = [(name, known[name]) for name in names]
+    asked = [make() for _, make in there]
+    statement = _asking(statement, asked)
+    parts, sample = None, None
+    if not is_whole(statement):
+        parts = run(statement)
         sample = next(parts, None)
         parts = chain([] if sample is None else [sample], parts)
     elif dictionaries or not all(each.is_known for each in asked):
         sample = next(run(statement.limit(LOOKED_AT)), None)
     types = [_type(each, None if sample is None else sample[place]) for place, each in enumerate(asked)]
     if dictionaries and sample is not None:
-        types = [_coded(tp) if isinstance(of, Coded) else tp for tp, of in zip(types, sample, strict=True)]
+        types = [
+            each.coded if isinstance(of, Coded) and each.type == arrow.string() else each
+            for each, of in zip(types, sample, strict=True)
+        ]
     metadata = {} if model is None else {MODEL: f"{model.__module__}:{model.__qualname__}".encode()}
     if key is not None:
         metadata[KEY] = key.encode()
     schema = arrow.schema([(each.name, tp.type) for each, tp in zip(asked, types, strict=True)], metadata=metadata)
-    arrays = _whole(statement, types) if whole else _found(parts, types)
-    batches = (arrow.RecordBatch.from_arrays(each, schema=schema) for each in arrays)
-    return arrow.RecordBatchReader.from_batches(schema, batches)
+    return Columns(asked, types, schema), parts
 
 
-def _coded(column: Mapped) -> Mapped:
-    """A column of texts as one of codes into distinct texts."""
-    arrow = pyarrow()
-    if column.type != arrow.string():
-        return column
-    return column._replace(type=arrow.dictionary(arrow.int32(), column.type))
+def _asking(statement: Select[Any], asked: Sequence[Asked]) -> Select[Any]:
+    """The statement that gives some columns of the rows of another one."""
+    return statement._with(_outputs=tuple([each.expression for each in asked]), _options=())
 
 
 def _statement(rows: Any) -> tuple[Select[Any], Any, str | None]:
@@ -116,28 +145,35 @@ def _statement(rows: Any) -> tuple[Select[Any], Any, str | None]:
     return given, only._cls if isinstance(only, Item) else None, None
 
 
-def _asked(statement: Select[Any], rows: Any) -> Iterator[Asked]:
-    """The columns of a statement. An object that is all that it gives has a column for each of its fields."""
+def _columns(statement: Select[Any], rows: Any) -> Iterator[tuple[str, Callable[[], Asked]]]:
+    """The names of a statement's columns, and what makes each: many are not asked for.
+
+    An object that is all that a statement gives has a column for each of its fields.
+    """
     shape = getattr(getattr(rows, "_column", None), "shape", None)  # of a lazy collection
     for each in statement._outputs:
-        bare = _bare(each)
-        if isinstance(bare, Item) and bare._cls is not None and len(statement._outputs) == 1:
-            described = describe(struct_for(bare._cls))
+        given = bare(each)
+        if isinstance(given, Item) and given._cls is not None and len(statement._outputs) == 1:
+            described = describe(struct_for(given._cls))
             body = described["structs"][described["root"]["struct"]]
             for name, node in body["fields"]:
                 if not name.startswith("("):
-                    yield Asked(name, attribute(bare, name), node, described["structs"])
-        elif isinstance(bare, Field):
-            yield _of_field(each, bare)
-        elif isinstance(bare, Item) and bare._cls is not None:
-            described = describe(struct_for(bare._cls))
-            yield Asked(each._name, each, described["root"], described["structs"])
-        elif shape is not None and isinstance(bare, Item | Key):
+                    yield name, partial(_of_item, given, name, node, described["structs"])
+        elif isinstance(given, Field):
+            yield each._name, partial(_of_field, each, given)
+        elif isinstance(given, Item) and given._cls is not None:
+            described = describe(struct_for(given._cls))
+            yield each._name, partial(Asked, each._name, each, described["root"], described["structs"])
+        elif shape is not None and isinstance(given, Item | Key):
             items = shape.value if isinstance(rows, LazyMap) else shape.item
-            described = describe(shape.key if isinstance(bare, Key) else items)
-            yield Asked(each._name, each, described["root"], described["structs"])
+            described = describe(shape.key if isinstance(given, Key) else items)
+            yield each._name, partial(Asked, each._name, each, described["root"], described["structs"])
         else:
-            yield Asked(each._name, each)
+            yield each._name, partial(Asked, each._name, each)
+
+
+def _of_item(item: Item[Any], name: str, node: Any, structs: dict[str, Any]) -> Asked:
+    return Asked(name, attribute(item, name), node, structs)
 
 
 def _of_field(expression: Any, field: Field[Any]) -> Asked:
@@ -189,68 +225,3 @@ def _found(parts: Iterator[list[Vector]], columns: list[Mapped]) -> Iterator[lis
     """The columns of the rows that a statement finds, some thousand rows at a time."""
     for vectors in parts:
         yield [array_of_vector(vector, column) for vector, column in zip(vectors, columns, strict=True)]
-
-
-def _is_whole(statement: Select[Any]) -> bool:
-    """Whether a statement gives fields, keys or items of all rows of a collection in their order."""
-    asked = statement
-    if asked._where or asked._order or asked._groups or asked._having or asked._joins or asked._distinct:
-        return False
-    if asked._limit is not None or asked._offset:
-        return False
-    return all(isinstance(_bare(each), Field | Item | Key) for each in asked._outputs)
-
-
-def _bare(expression: Any) -> Any:
-    return expression._of if isinstance(expression, Label) else expression
-
-
-def _whole(statement: Select[Any], columns: list[Mapped]) -> Iterator[list[Any]]:
-    """The columns of all rows of a collection: a row group at a time in place, or many of them joined."""
-    asked = [_bare(each) for each in statement._outputs]
-    source = prepared(statement)[0]
-    for batch in source.batches(arrays=lambda items: True):
-        if isinstance(batch, StoredBatch) and batch.is_as_stored and not _is_joined(batch, asked, columns):
-            for group, start, stop in batch.groups():
-                rows = range(start, stop)
-                yield [_of_group(group, each, rows, column) for each, column in zip(asked, columns, strict=True)]
-            continue
-        vectors = [_of_batch(batch, each, range(batch.count)) for each in asked]
-        yield [array_of_vector(vector, column) for vector, column in zip(vectors, columns, strict=True)]
-
-
-def _is_joined(batch: StoredBatch, asked: list[Any], columns: list[Mapped]) -> bool:
-    """Whether columns of many row groups are joined: they are scalars of which some must be copied in any case."""
-    items = batch.table.items
-    if not all(isinstance(each, Key) or (isinstance(each, Field) and is_scalar(items, each._path)) for each in asked):
-        return False
-    group, _, _ = next(batch.groups())
-    views = [_view(group, each) for each in asked]
-    return not all(view is not None and is_in_place(view, column) for view, column in zip(views, columns, strict=True))
-
-
-def _view(group: Any, asked: Any) -> Any:
-    """The view over a column of a row group; None where there is none of its own."""
-    if isinstance(asked, Key):
-        return group.keys
-    view, path = group.items, getattr(asked, "_path", ())
-    for name in path:
-        if isinstance(view, ReferenceView):
-            view = view.inner
-        if not isinstance(view, StructView) or view.bits & MISSING or name not in view.column.places:
-            return None
-        view = view.field(name)
-    return view
-
-
-def _of_group(group: Any, asked: Any, rows: range, column: Mapped) -> Any:
-    view = _view(group, asked)
-    if view is not None:
-        return array_of(view, rows, column)
-    return array_of_vector(read(group.items, getattr(asked, "_path", ()), rows), column)
-
-
-def _of_batch(batch: Any, asked: Any, rows: range) -> Vector:
-    path = getattr(asked, "_path", ())
-    found: Vector = batch.keys(rows) if isinstance(asked, Key) else batch.column(path, rows)
-    return found

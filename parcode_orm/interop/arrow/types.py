@@ -20,13 +20,19 @@ NAIVE = ""  # in the place of a zone: datetimes without one
 class Mapped(NamedTuple):
     """How values are a column of Arrow: its type, and what makes one of its values of a plain value that is not None.
 
-    `parts` are the fields of a struct, the items of a list, or the keys and values of a map. `convert` is None where a
-    plain value is one of Arrow already.
+    `parts` are the fields of a struct, the items of a list, the keys and values of a map, or the words of a
+    dictionary. `convert` is None where a plain value is one of Arrow already.
     """
 
     type: Any
     convert: Convert | None = None
     parts: tuple[Mapped, ...] = ()
+
+    @property
+    def coded(self) -> Mapped:
+        """The column of codes into its values."""
+        arrow = pyarrow()
+        return Mapped(arrow.dictionary(arrow.int32(), self.type), self.convert, (self,))
 
 
 def mapped(node: Any, structs: dict[str, Any], zone: str = NAIVE, *, coded: bool = True, deep: int = 0) -> Mapped:
@@ -108,8 +114,8 @@ def _choices(node: dict[str, Any], coded: bool) -> Mapped:
     values = [value for _, value in node["members"]] if "members" in node else node["literal"]
     if values and all(type(value) is int for value in values):
         return Mapped(arrow.int64(), lambda value: getattr(value, "value", value))
-    text = arrow.string()
-    return Mapped(arrow.dictionary(arrow.int32(), text) if coded else text, text_of)
+    text = Mapped(arrow.string(), text_of)
+    return text.coded if coded else text
 
 
 def _array(arrow: Any, dtype: str) -> Mapped:

@@ -87,11 +87,12 @@ class Numbers(Vector):
 class Coded(Vector):
     """Places in `words`, distinct values of any type."""
 
-    __slots__ = ("_counts", "_first", "codes", "groups", "words")
+    __slots__ = ("_counts", "_first", "codes", "groups", "made", "words")
 
-    def __init__(self, codes: Any, words: list[Any]) -> None:
+    def __init__(self, codes: Any, words: list[Any], made: dict[Any, Any] | None = None) -> None:
         self.codes = codes
         self.words = words
+        self.made = {} if made is None else made  # of the words, by what it is: arrays of them elsewhere
         self._counts: Any = None
         self._first: Any = None
         self.groups: Any = None  # of the words: the keys of groups, and the order in which they appear
@@ -124,7 +125,7 @@ class Coded(Vector):
         return list(map(self.words.__getitem__, self.codes.tolist()))
 
     def take(self, rows: Any) -> Coded:
-        return Coded(self.codes[rows], self.words)
+        return Coded(self.codes[rows], self.words, self.made)
 
 
 class Constant(Vector):

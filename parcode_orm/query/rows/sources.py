@@ -124,6 +124,8 @@ class StoredBatch:
         if not path:
             return Objects(self.objects(rows))
         found = self._stored(path, rows)
+        if not self.table.held:
+            return found
         places, values = self.held_among(rows)
         return patched(found, places, [dig(value, path) for value in values]) if values else found
 
