@@ -10,16 +10,20 @@ from __future__ import annotations
 import contextvars
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["carried", "home_thread", "is_deep", "on_fresh_stack", "room_for", "roomy", "with_room"]
+__all__ = [
+    "ANY", "carried", "for_who_waits", "home_thread", "is_deep", "on_fresh_stack", "room_for", "roomy", "with_room",
+]  # fmt: skip
 
 P = ParamSpec("P")
 T = TypeVar("T")
 STEP = 8  # calls inside each other from one look at the stack to the next
 MAX_HOPS = 64  # threads that wait for each other
+ANY = -1  # in the place of a thread: whichever waits for the work
 SIZE = 16 << 20  # bytes of a thread's stack: some systems give less than 1,000 frames may take
 
 
@@ -39,8 +43,18 @@ def carried(state: threading.local) -> None:
 
 
 def home_thread() -> int:
-    """The identifier of the thread that this one works for: its own, but for work that went on here."""
+    """The identifier of the thread that this one works for: its own, but for work that went on here; ANY if unknown."""
     return _here.home or threading.get_ident()
+
+
+@contextmanager
+def for_who_waits() -> Iterator[None]:
+    """Work within belongs to a thread that waits for it, which is not known: a library calls in a thread of its own."""
+    before, _here.home = _here.home, ANY
+    try:
+        yield
+    finally:
+        _here.home = before
 
 
 def is_deep() -> bool:

@@ -7,7 +7,7 @@ import threading
 from types import FrameType, FunctionType
 
 from ..errors import SessionError
-from ..stack import home_thread
+from ..stack import ANY, home_thread
 
 
 class OneThread:
@@ -21,6 +21,8 @@ class OneThread:
     def check(self) -> None:
         """Raise `SessionError` in any other thread."""
         here = home_thread()
+        if here == ANY:
+            return
         if self.ident is None:
             self.ident = here
         elif self.ident != here:

@@ -43,6 +43,12 @@ class Asked(NamedTuple):
         """Whether the description says which type of Arrow it is."""
         return self.node is not None and not has_moments(self.node, self.structs)
 
+    def has_type_of_first(self, *, dictionaries: bool) -> bool:
+        """Whether the first values say which type of Arrow it is, or whether they are texts of few kinds."""
+        if not self.is_known:
+            return True
+        return dictionaries and bool(pyarrow().types.is_string(mapped(self.node, self.structs).type))
+
 
 class Columns(NamedTuple):
     """The columns of a stream, their types, and the schema that they make."""
@@ -106,19 +112,23 @@ def columns_of(
             raise QueryError(f"there is no column {told(missing[0])}: there are {', '.join(known)}")
         there = [(name, known[name]) for name in names]
     asked = [make() for _, make in there]
-    statement = _asking(statement, asked)
-    parts, sample = None, None
-    if not is_whole(statement):
-        parts = run(statement)
-        sample = next(parts, None)
-        parts = chain([] if sample is None else [sample], parts)
-    elif dictionaries or not all(each.is_known for each in asked):
-        sample = next(run(statement.limit(LOOKED_AT)), None)
-    types = [_type(each, None if sample is None else sample[place]) for place, each in enumerate(asked)]
-    if dictionaries and sample is not None:
+    given = _asking(statement, asked)
+    parts: Iterator[list[Vector]] | None = None
+    samples: dict[int, Vector] = {}  # the first values of columns that they tell something of
+    if not is_whole(given):
+        parts = run(given)
+        first = next(parts, None)
+        parts = chain([] if first is None else [first], parts)
+        samples = dict(enumerate(first or ()))
+    else:
+        unknown = [place for place, each in enumerate(asked) if each.has_type_of_first(dictionaries=dictionaries)]
+        given = _asking(statement, [asked[place] for place in unknown]).limit(LOOKED_AT)
+        samples = dict(zip(unknown, next(run(given), ()), strict=False)) if unknown else {}
+    types = [_type(each, samples.get(place)) for place, each in enumerate(asked)]
+    if dictionaries:
         types = [
-            each.coded if isinstance(of, Coded) and each.type == arrow.string() else each
-            for each, of in zip(types, sample, strict=True)
+            each.coded if isinstance(samples.get(place), Coded) and each.type == arrow.string() else each
+            for place, each in enumerate(types)
         ]
     metadata = {} if model is None else {MODEL: f"{model.__module__}:{model.__qualname__}".encode()}
     if key is not None:

@@ -17,7 +17,7 @@ from ...query.columns.merging import merged
 from ...query.columns.places import is_scalar
 from ...query.columns.vectors import Coded, Numbers, Texts, Vector
 from ...query.expressions.nodes import Field, Item, Key, Label
-from ...query.rows.sources import StoredBatch
+from ...query.rows.sources import StoredBatch, TableSource
 from ...query.running.prepared import prepared
 from ...query.statements.statement import Select
 from .arrays import array_of, array_of_vector, is_in_place, may_be_in_place
@@ -45,10 +45,12 @@ def all_rows(statement: Select[Any], columns: list[Mapped]) -> Iterator[list[Any
     """The columns of all rows of a collection: a row group at a time in place, or many of them joined."""
     asked = [bare(each) for each in statement._outputs]
     paths = [KEYS if isinstance(each, Key) else getattr(each, "_path", ()) for each in asked]
+    source = prepared(statement)[0]
+    large = {"growing": False} if isinstance(source, TableSource) else {}
     table, are_scalars = None, False
     waiting: list[list[Vector]] = []
     count = 0
-    for batch in prepared(statement)[0].batches(arrays=lambda items: True):
+    for batch in source.batches(arrays=lambda items: True, **large):
         if isinstance(batch, StoredBatch):
             if batch.table is not table:
                 table = batch.table

@@ -276,6 +276,10 @@ class Dataset(ArrowStream, Sequence[M], Generic[M]):
         """
         return self._result().arrow(columns, dictionaries=dictionaries)
 
+    def arrow_dataset(self) -> Any:
+        """The rows of all parts as a `pyarrow.dataset.Dataset`, as `LazyList.arrow_dataset`."""
+        return self._result().arrow_dataset()
+
     # -- clusters ------------------------------------------------------------------------------------------------------
 
     def to_dask(self, columns: Sequence[str] | None = None, *where: Any) -> Any:

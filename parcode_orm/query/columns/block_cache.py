@@ -15,12 +15,17 @@ FIRST = 8  # times as many row groups as the one before has a block at the begin
 _STORED, _TOGETHER = -2, -3  # what a leaf keeps beside its own blocks
 
 
-def blocks(tree: Tree, rows: int) -> Iterator[Block | Piece]:
-    """The rows of a tree in order: blocks of about `rows` rows (0: of one piece), and pieces in memory."""
-    first = True
+def blocks(tree: Tree, rows: int, *, growing: bool = True) -> Iterator[Block | Piece]:
+    """The rows of a tree in order: blocks of about `rows` rows (0: of one piece), and pieces in memory.
+
+    With `growing`, the first blocks are smaller: the first rows come fast.
+    """
+    first = growing
     together: list[Leaf] = []
     count = 0
     for leaf in leaves(tree):
+        if not leaf.length:  # the only one, of an empty table
+            continue
         alone = (first and rows > 0) or not rows or not _is_stored(leaf)
         if together and (alone or count + leaf.length > rows):
             yield _joined(together)

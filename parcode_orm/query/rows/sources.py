@@ -286,12 +286,12 @@ class TableSource:
     def __len__(self) -> int:
         return self.table.rows
 
-    def batches(self, *, arrays: Callable[[Column], bool]) -> Iterator[Batch]:
-        """See `Source`."""
+    def batches(self, *, arrays: Callable[[Column], bool], growing: bool = True) -> Iterator[Batch]:
+        """See `Source`. With `growing`, the first batches are small."""
         table, rows = self.table, self.of.rows
         tree, generation = table.tree, table.tree.generation
         position = 0
-        for found in blocks(tree, ROWS if arrays(table.items) else 0):
+        for found in blocks(tree, ROWS if arrays(table.items) else 0, growing=growing):
             if self.of.rows is not rows or table.tree is not tree or tree.generation != generation:
                 raise QueryError(CHANGED)
             if isinstance(found, Block):
