@@ -52,9 +52,9 @@ def settle(value: Any, stored: Stored, owner: object) -> Any:
             return value
         return found
     if kind == "model":
-        _settle_fields(value.__dict__, stored, owner)
-    elif kind == "proxy":
-        _settle_fields(decoded(value), stored, owner)
+        _settle_fields(value.__dict__, partial(_field_of, stored), owner)
+    elif kind == "proxy":  # `stored()` may be `value` itself, by identity; its row has been written
+        _settle_fields(decoded(value), partial(_read, *proxy_state(value)), owner)
     elif kind == "list":
         _settle_items(value, enumerate(value), stored, owner)
     elif kind == "dict":
@@ -77,14 +77,19 @@ def _field_of(stored: Stored, name: str) -> object:
     return getattr(stored(), name)
 
 
+def _read(view: RowView, row: int, name: str) -> object:
+    """A field as it is stored. Another lazy object of the row would take the place of the one that is kept for it."""
+    return view.getter(name)(row) if name in view.column.places else getattr(make_proxy(view, row), name)
+
+
 def _item_of(stored: Stored, key: Any) -> object:
     return stored()[key]
 
 
-def _settle_fields(fields: dict[str, object], stored: Stored, owner: object) -> None:
+def _settle_fields(fields: dict[str, object], field_of: Callable[[str], Any], owner: object) -> None:
     for name, old in fields.items():  # replacing the value of a key does not disturb this
         if not _is_plain(old):
-            new = settle(old, partial(_field_of, stored, name), owner)
+            new = settle(old, partial(field_of, name), owner)
             if new is not old:
                 fields[name] = new
 

@@ -19,6 +19,7 @@ from parcode_orm import (
     Chunk,
     ConflictError,
     EncodeError,
+    Key,
     LazyList,
     LazyMap,
     Model,
@@ -360,6 +361,80 @@ def test_in_memory_and_after_add(tmp_path: Path) -> None:
         session.commit()
         assert isinstance(world.numbers, LazyList) and world.numbers == list(range(BIG))
         assert session.root(World).numbers is world.numbers
+
+
+class Part(Model):
+    n: int
+    parts: list[Part] = Chunk(default_factory=list)
+    by_key: dict[str, int] = ShardedMap(default_factory=dict)
+    box: Part | None = Chunk(default=None)
+
+
+class Owner(Model):
+    id: int = Key()
+    rows: list[Part] = Chunk(default_factory=list)
+    rows_by_key: dict[str, Part] = ShardedMap(default_factory=dict)
+    box: Part | None = Chunk(default=None)
+    inline: Part | None = None
+
+
+def part(depth: int = 2) -> Part:
+    return Part(n=depth, parts=[part(depth - 1)] if depth else [], box=part(depth - 1) if depth else None)
+
+
+def inner(owner: Any, which: int) -> Any:
+    return [owner.rows[1], owner.rows_by_key["k1"], owner.box, owner.inline, owner.rows[1].box, owner.box.parts[0]][
+        which
+    ]
+
+
+@pytest.mark.parametrize("which", range(6))
+@pytest.mark.parametrize("rows", [3, 40])
+@pytest.mark.parametrize("hold", [False, True])
+def test_in_an_object_inside_a_row(tmp_path: Path, which: int, rows: int, hold: bool) -> None:
+    """The next commit would find a stream that was read, and store that it is empty."""
+    path = tmp_path / "a.par"
+    with Session(path) as session:
+        many = [part() for _ in range(rows)]
+        session.add(
+            Owner(id=1, rows=many, rows_by_key={f"k{i}": part() for i in range(rows)}, box=part(), inline=part())
+        )
+        session.commit()
+    with Session(path) as session:
+        found = inner(session.get_one(Owner, 1), which)
+        found.parts = (Part(n=n) for n in range(5))
+        found.by_key = iter([("a", 1), ("b", 2)])
+        held = found if hold else None
+        del found
+        session.commit()
+        assert not session.dirty
+        found = inner(session.get_one(Owner, 1), which)
+        assert held is None or found is held
+        assert type(found.parts) is LazyList and type(found.by_key) is LazyMap
+        found.n += 1
+        session.commit()
+    with Session(path) as session:
+        found = inner(session.get_one(Owner, 1), which)
+        assert [each.n for each in found.parts] == list(range(5)) and found.by_key == {"a": 1, "b": 2}
+
+
+@pytest.mark.parametrize("which", range(6))
+def test_values_of_another_session_in_an_object_inside_a_row(tmp_path: Path, which: int) -> None:
+    for name in "ab":
+        with Session(tmp_path / name) as session:
+            session.add(Owner(id=1, rows=[part(), part()], rows_by_key={"k1": part()}, box=part(), inline=part()))
+            session.commit()
+    with Session(tmp_path / "a") as session, Session(tmp_path / "b") as other:
+        found, theirs = inner(session.get_one(Owner, 1), which), inner(other.get_one(Owner, 1), which)
+        found.parts, found.box = theirs.parts, theirs.box
+        session.commit()
+        assert found.parts is not theirs.parts and found.box is not theirs.box
+        found.parts[0].n = found.box.n = 77
+        assert theirs.parts[0].n != 77 != theirs.box.n
+        session.commit()
+    with Session(tmp_path / "a") as session:
+        found = inner(session.get_one(Owner, 1), which)
+        assert found.parts[0].n == found.box.n == 77
 
 
 def test_a_streamed_collection_in_another_session(path: Path, tmp_path: Path, count: int) -> None:
