@@ -63,7 +63,8 @@ def expire(work: UnitOfWork, obj: Any) -> None:
     alive: list[object] = []
     if root is not None:  # rows that the program holds may be in no collection any more, which was replaced
         others = {id(each) for other in work.roots.values() if other is not root for each in walk(other.obj)}
-        alive = [proxy for space in work.own() for proxy in space.alive() if id(proxy) not in others]
+        mine = [space for space in work.own() if space.family is root.family]
+        alive = [proxy for space in mine for proxy in space.alive() if id(proxy) not in others]
     if is_proxy(obj):
         reset.object(obj)
     else:

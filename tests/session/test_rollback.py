@@ -865,3 +865,42 @@ def test_a_collection_that_comes_back_is_not_searched_for_held_rows_of_others(tm
             read.append(session.stats.chunks_read - before)
             del kept
     assert read[1] - read[0] < 5
+
+
+class Box(Model):
+    taken: list[Cell] = Chunk(default=[])
+    by_key: dict[str, Cell] = ShardedMap(default={})
+
+
+@pytest.mark.parametrize("again", ["expire", "refresh"])
+@pytest.mark.parametrize("large", [64, 2_000])
+@pytest.mark.parametrize("whole", [False, True])
+def test_expire_of_a_root_leaves_what_was_taken_out_of_another_one(
+    tmp_path: Path, large: int, whole: bool, again: str
+) -> None:
+    """An owner that is held and part of nothing is no part of the root; rows that it had stand elsewhere by now."""
+    small = tuned(large=large).Session
+    with small(tmp_path / "taken.par") as session:
+        made = {f"o{n}": Owner(cells={c: Cell(n=n, more=[n] * 9) for c in "gh"}, row=[Cell(n=n)] * 3) for n in range(3)}
+        session.add_all([Owners(owners=made), Box(), Score()])
+        session.commit()
+    with small(tmp_path / "taken.par") as session:
+        owners, box = session.root(Owners).owners, session.root(Box)
+        owner = owners.pop("o1")
+        if whole:
+            box.taken, box.by_key = owner.row, owner.cells
+            owner.row, owner.cells = [], {}
+        else:
+            box.taken.append(owner.row.pop(1))
+            box.by_key["g"] = owner.cells.pop("g")
+        box.taken[0].n = 5
+        box.by_key["g"].more.append(6)
+        score = session.root(Score)
+        score.best = 3
+        getattr(session, again)(score)
+        assert score.best == 0 and box.taken[0].n == 5 and box.by_key["g"].more[-1] == 6
+        session.commit()
+    with small(tmp_path / "taken.par") as session:
+        box = session.root(Box)
+        assert "o1" not in session.root(Owners).owners
+        assert box.taken[0].n == 5 and box.by_key["g"].more == [1] * 9 + [6]
