@@ -22,6 +22,7 @@ from ..errors import (
     FileMissingError,
     FileReplacedError,
     MissingExtraError,
+    NotAFileError,
     ParcodeError,
     StorageError,
     TruncatedError,
@@ -62,8 +63,10 @@ class RemoteFile:
         with _reaching(url, "open"):
             self._files, self._name = _file_system(url, options)
             info = self._info()
+        if info.get("type") == "directory":
+            raise NotAFileError(errno.EISDIR, "cannot open: it is a directory", url)
         size = info.get("size")
-        if not isinstance(size, int) or info.get("type") == "directory":
+        if not isinstance(size, int):
             raise StorageError(f"{url} cannot be read in parts: the server does not tell its size")
         self.size = size
         count, version = -(-size // BLOCK), _version(info)
