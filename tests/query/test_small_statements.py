@@ -134,6 +134,33 @@ def test_the_index_of_a_few_entities_is_not_read(tmp_path: Path) -> None:
         assert session.stats.chunks_read == before
 
 
+def test_a_key_leads_to_its_entity_however_few_there_are(tmp_path: Path) -> None:
+    with Session(tmp_path / "few.par") as session:
+
+        def by_key(n: int, how: str = "by key") -> Any:
+            statement = select(Account).where(Account.id == n)
+            assert how in str(session.explain(statement))
+            return session.scalars(statement).one_or_none()
+
+        session.add_all(map(account, range(5)))
+        session.commit()
+        held = by_key(3)
+        assert held.email == "a3@b" and by_key(5) is None
+        assert session.scalars(select(Account).where(Account.id == 3, Account.score > 9)).all() == []
+        held.score = 7.0
+        assert session.execute(update(Account).where(Account.id == 3).values(score=Account.score + 1)) == 1
+        assert by_key(3) is held and held.score == 8
+        session.add(account(7))
+        assert by_key(7, "scan").email == "a7@b"  # who is in memory is looked at beside those that a key finds
+        assert session.execute(delete(Account).where(Account.id == 4)) == 1 and by_key(4, "scan") is None
+        session.commit()
+        held.id = 9  # under its former key until the commit
+        assert session.scalars(select(Account.email).where(Account.id == 9)).all() == ["a3@b"]
+        assert session.scalars(select(Account.email).where(Account.id == 3)).all() == []
+        session.commit()
+        assert by_key(9) is held and by_key(3) is None
+
+
 def test_a_change_compares_no_row_anew_that_was_changed_before(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, MutableMapping, MutableSequence
+from collections.abc import Iterable, Mapping, MutableMapping, MutableSequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from ...errors import QueryError, called, told
 from ...model.annotations import present
@@ -19,6 +19,7 @@ from ..expressions.reference_keys import fitting
 from ..expressions.rewriting import ready
 from ..expressions.scope import check_scope
 from ..expressions.selectables import Entities, Home, Selected, is_collection, is_entity_class, model_of
+from ..expressions.simple import is_simple
 from ..expressions.windows import without_window
 from ..joins.reference_paths import Reaching
 from ..rows.rows_by_id import SelectedSource
@@ -37,6 +38,7 @@ Values = tuple[tuple[tuple[str, ...], Expression[Any]], ...]
 class _Change:
     """What both statements have."""
 
+    _joins: ClassVar[tuple[()]] = ()
     _source: Any
     _where: tuple[Expression[bool], ...] = ()
     _home: Home | None = dataclasses.field(default=None, kw_only=True)
@@ -61,8 +63,14 @@ class _Change:
             raise QueryError("filter_by() needs the class of the rows, which is not known here: use where()")
         return self.where(*conditions_of(model, conditions))
 
+    def _expressions(self) -> list[Expression[Any]]:
+        """The expressions of the statement."""
+        return [*self._where]
+
     def _ready(self) -> Any:
         """The statement with the results of other statements in it, and with fields through references found."""
+        if is_simple(self):
+            return self
         found = ready(self)
         return replace(found, _where=tuple(map(Reaching(self._home).condition, found._where)))
 
@@ -110,8 +118,13 @@ class Update(_Change):
             found[field._path] = new
         return replace(self, _values=tuple(found.items()))
 
+    def _expressions(self) -> list[Expression[Any]]:
+        return [*self._where, *(value for _, value in self._values)]
+
     def _ready(self) -> Update:
         found: Update = super()._ready()
+        if found is self:
+            return self
         values = [(path, Reaching(self._home).value(each)) for path, each in found._values]
         return replace(found, _values=tuple(values))
 
@@ -132,7 +145,7 @@ class Update(_Change):
 
         Each object comes with its new values, in the order of the fields.
         """
-        source, query = _source(self, (Item(), *[value for _, value in self._values]))
+        source, query = _source(self, [value for _, value in self._values])
         keys = key_fields(source.model) if isinstance(self._source, Entities) else ()  # a commit moves objects alone
         if isinstance(source, TableSource) and all(
             len(path) == 1 and path[0] not in keys and is_set_plainly(source.model, path[0]) for path, _ in self._values
@@ -170,9 +183,9 @@ class Delete(_Change):
     def run(self) -> int:
         """Take the rows out of their collection: how many there were."""
         change = self._ready()
-        source, query = _source(change, (Key(),))
+        source, query = _source(change)
         if not isinstance(source, TableSource):
-            return self._delete([key for (key,) in _rows(source, query)])
+            return self._delete([key for (key,) in _rows(source, query._replace(outputs=(Key(),)))])
         gone, keys = delete_rows(source, query.where)
         if isinstance(self._source, Entities):
             self._source.deleted(gone)
@@ -187,9 +200,10 @@ class Delete(_Change):
         return len(keys)
 
 
-def _source(change: _Change, asked: tuple[Expression[Any], ...]) -> tuple[Source, Query]:
-    """Where the rows of a change are, and what is asked of them."""
-    source, query, _ = prepared(Select(change._source, asked, change._where, _home=change._home))
+def _source(change: _Change, values: Iterable[Expression[Any]] = ()) -> tuple[Source, Query]:
+    """Where the rows of a change are, and what is asked of them: the rows, and `values`."""
+    row: Item[Any] = Item(model_of(change._source)) if is_simple(change) else Item()
+    source, query, _ = prepared(Select(change._source, (row, *values), change._where, _home=change._home))
     if isinstance(source, SelectedSource) and len(source) > FEW:
         source = source.of  # too many to be changed as objects
     return source, query

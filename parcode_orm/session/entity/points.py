@@ -27,10 +27,9 @@ _PLAIN = frozenset({int, str, bytes, bool})  # types of which each value is hash
 def point_way(table: object, cls: type, where: Sequence[Expression[bool]], limits: Limits) -> Way | None:
     """The way by the key or by an index of one field to the entities that have one value of it, as `where` asks.
 
-    None where the conditions are not such, where the way is not surely the best, or where a scan may be as fast.
+    None where the conditions are not such, where the way is not surely the best, or where a scan may be as fast. A scan
+    is never as fast as the way by the key, however few entities there are.
     """
-    if not limits.rows:
-        return None
     key = keys_of(cls).fields
     for condition in where:
         path, value = _point(condition)
@@ -38,6 +37,8 @@ def point_way(table: object, cls: type, where: Sequence[Expression[bool]], limit
             continue
         if path == key:
             return Way(("key",), 1, 1, partial(paired, (value,)), 1, (path,))
+        if not limits.rows:
+            continue
         spec = next((each for each in indexes_of(cls) if each.parts == (path,) and not each.text), None)
         if spec is None or (not spec.unique and len(where) > 1) or field_of(spec) in unbuilt(table):
             continue
