@@ -321,8 +321,15 @@ def through_parquet(table: Any, folder: Path) -> Any:
     return pa.parquet.read_table(found)
 
 
+def through_pandas(table: Any, folder: Path) -> Any:
+    """As its own types of Arrow: numpy's have no ints beside None."""
+    pd = pytest.importorskip("pandas")
+    return pa.Table.from_pandas(table.to_pandas(types_mapper=pd.ArrowDtype), preserve_index=False)
+
+
 WAYS = {
     "pyarrow": lambda table, folder: table,
+    "pandas": through_pandas,
     "polars": lambda table, folder: polars.DataFrame(table),
     "duckdb": lambda given, folder: duckdb.sql("select * from given").to_arrow_table(),
     "parquet": through_parquet,
@@ -354,6 +361,27 @@ def test_pandas_gives_rows_back() -> None:
         session.commit()
         frame = pa.table(session.scalars(select(Player))).to_pandas()
     assert list(from_pandas(frame, Player)) == rows
+
+
+def test_maps_of_pandas_are_lists_of_pairs() -> None:
+    """pandas has maps of Arrow as lists of pairs, and pyarrow read them as lists, or failed at the first pair."""
+
+    class Bag(Model):
+        id: int = Key()
+        counts: dict[str, int]
+        more: list[dict[str, float]] | None = None
+
+    pd = pytest.importorskip("pandas")
+    rows = [Bag(id=1, counts={}), Bag(id=2, counts={"a": 1, "b": 2}, more=[{"x": 0.5}, {}]), Bag(id=3, counts={"": -1})]
+    with Session(":memory:") as session:
+        session.add_all(rows)
+        session.commit()
+        frame = pa.table(session.scalars(select(Bag))).to_pandas()
+    assert list(from_pandas(frame, Bag)) == rows
+    assert list(from_pandas(frame[["counts", "id"]], Bag)) == [Bag(id=row.id, counts=row.counts) for row in rows]
+    assert list(from_pandas(pd.DataFrame({"id": [1], "counts": [{"a": 2}]}), Bag)) == [Bag(id=1, counts={"a": 2})]
+    with pytest.raises(InputError, match="row 1: counts"):
+        list(from_pandas(pd.DataFrame({"id": [1], "counts": [["x"]]}), Bag))
 
 
 def test_nanoseconds_of_pandas_are_read_as_microseconds() -> None:

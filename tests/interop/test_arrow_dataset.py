@@ -30,7 +30,7 @@ from parcode_orm import (
     ShardedMap,
     select,
 )
-from parcode_orm.interop.arrow import whole
+from parcode_orm.interop.arrow import from_arrow, whole
 from parcode_orm.interop.arrow.dataset import ArrowDataset
 
 duckdb = pytest.importorskip("duckdb")
@@ -178,6 +178,8 @@ def test_pyarrow_asks_by_its_own_methods(session: Session) -> None:
     assert heroes.filter(high).filter(nested).count_rows() == plain.filter(high).filter(nested).count_rows() > 0
     assert sum(batch.num_rows for batch in heroes.to_batches(columns=["id"], batch_size=10)) == COUNT
     assert heroes.scanner(["id"]).dataset_schema == heroes.schema
+    assert pa.table(heroes).equals(heroes.to_table()) and polars.DataFrame(heroes).height == COUNT
+    assert list(from_arrow(heroes.filter(high))) == [hero(n) for n in range(COUNT) if n % 99 > 95]
 
 
 def test_polars_asks_for_columns_and_rows(session: Session) -> None:

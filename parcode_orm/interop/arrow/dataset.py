@@ -66,6 +66,10 @@ class ArrowDataset(datasets.UnionDataset):  # type: ignore[misc]  # pyarrow has 
         """
         return ArrowScan(self, columns, self._both(filter))
 
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """The rows as the Arrow PyCapsule interface has them: not all that takes it knows datasets."""
+        return self.scanner().to_reader().__arrow_c_stream__(requested_schema)
+
     def __reduce__(self) -> Any:
         raise TypeError("a dataset of rows is not pickled: open the file where it is needed, and take .arrow_dataset()")
 

@@ -75,11 +75,27 @@ def from_pandas(frame: Any, model: Any = None, *, key: str | None = None) -> Ite
     arrow = pyarrow()
     if not (hasattr(frame, "columns") and hasattr(frame, "index")):
         raise TypeError(f"from_pandas() takes a DataFrame of pandas, not {called(frame)}")
+    maps = _maps_of(frame, model) if isinstance(model, type) and issubclass(model, BaseModel) else {}
     try:
-        table = arrow.Table.from_pandas(frame, preserve_index=False)
+        table = arrow.Table.from_pandas(frame.drop(columns=list(maps)), preserve_index=False)
     except arrow.ArrowException as problem:
         raise InputError(f"the DataFrame cannot be read: {' '.join(map(str, problem.args))}") from problem
-    return from_arrow(table, model, key=key)
+    columns = dict(zip(table.column_names, table.columns, strict=True)) if maps else {}
+    return from_arrow(arrow.table({**columns, **maps}) if maps else table, model, key=key)
+
+
+def _maps_of(frame: Any, model: Any) -> dict[str, Any]:
+    """The columns with dictionaries in lists of pairs, as pandas has maps of Arrow; pyarrow sees lists in them."""
+    arrow, found = pyarrow(), {}
+    described = describe(struct_for(model))
+    for name, node in described["structs"][described["root"]["struct"]]["fields"]:
+        tp = mapped(node, described["structs"]).type
+        if has_maps(tp) and name in frame.columns:
+            try:
+                found[name] = arrow.array(frame[name], tp, from_pandas=True)
+            except (arrow.ArrowException, TypeError, ValueError):  # other values, such as dictionaries of Python
+                continue
+    return found
 
 
 def from_polars(frame: Any, model: Any = None, *, key: str | None = None) -> Iterator[Any]:
