@@ -124,7 +124,7 @@ def is_collection(value: Any) -> bool:
     """Whether a query can take its rows from `value`."""
     if isinstance(value, type):
         return is_entity_class(value)
-    return isinstance(value, _COLLECTIONS)
+    return not isinstance(value, Expression) and isinstance(value, _COLLECTIONS)
 
 
 _COLLECTIONS = (LazyList, LazyMap, list, tuple, set, frozenset, Mapping, Entities, Selected)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+from .computed import Searched
 from .expressions import Expression
-from .nodes import Field, Item, Literal, Logical, Operation
+from .nodes import Aggregate, Field, Item, Literal, Logical, Operation
 from .selectables import Entities, lazy_model
 
 S = TypeVar("S")
@@ -48,12 +49,24 @@ def is_simple(statement: Any, also: Any = ()) -> bool:
     Its expressions are simple, or of the classes `also`.
     """
     given = statement._source
-    if given is None:  # the class of what is selected first
-        first = statement._outputs[0]
-        cls = first._cls if isinstance(first, Field | Item) and first._source is None else None
+    if given is None:
+        cls = class_named_first(statement)
     else:
         cls = given if isinstance(given, type) else given.cls if isinstance(given, Entities) else lazy_model(given)
     return cls is not None and not statement._joins and are_simple(statement._expressions(), cls, also)
+
+
+def class_named_first(statement: Any) -> Any:
+    """The class of what a statement selects first, or aggregates; None if it is no field, or of an alias."""
+    first = statement._outputs[0]
+    while type(first) is Aggregate:
+        first = first._of
+    return first._cls if isinstance(first, Field | Item) and first._source is None else None
+
+
+def is_nearly_simple(statement: Any) -> bool:
+    """Whether a statement is simple, but for aggregates and text searches."""
+    return fact(statement, "simple", is_simple) or is_simple(statement, (Aggregate, Searched))
 
 
 def varied(statement: S, **changes: Any) -> S:

@@ -101,6 +101,8 @@ class Hits:
     def part(self, expressions: Sequence[Expression[Any]], start: int, stop: int) -> Part:
         """What is given of the rows `start` to `stop`."""
         which, rows = self.which[start:stop], self.rows[start:stop]
+        if len(self.batches) == 1:
+            return outputs(expressions, self.batches[0], Frame(self.batches[0], rows))
         places = np.argsort(which, kind="stable")
         ends = np.flatnonzero(np.diff(which[places])) + 1
         back = np.empty(len(places), np.int64)
@@ -192,8 +194,10 @@ class Best:
         places = places[: self.stop]
         self._keys = [[vector.take(places)] for vector in keys]
         self._which, self._rows, self._count = [which[places]], [rows[places]], len(places)
+        if self.stop is None:
+            return
         ascending = self._first(self._keys[0][0])
-        if ascending is not None and self.stop is not None and 0 < self.stop <= len(places):
+        if ascending is not None and 0 < self.stop <= len(places):
             self.worst, self._kind = ascending[-1].item(), ascending.dtype.kind
 
     def _first(self, vector: Vector) -> Any:

@@ -11,7 +11,6 @@ from ...errors import QueryError
 from ...model.annotations import present
 from ...model.keys import key_fields
 from ..columns.places import is_number_or_text, is_scalar
-from ..expressions.computed import Searched
 from ..expressions.distances import Distance
 from ..expressions.expressions import Expression, found_in, has
 from ..expressions.functions import has_aggregate
@@ -34,7 +33,7 @@ from ..expressions.occurrences import occurrences_of
 from ..expressions.rewriting import ready
 from ..expressions.scope import check_scope
 from ..expressions.selectables import Asked, Derived, Entities, First, Narrowed
-from ..expressions.simple import fact, is_simple, placed, varied
+from ..expressions.simple import fact, is_nearly_simple, is_simple, placed, varied
 from ..expressions.windows import Over, has_window
 from ..joins.join_planning import alone, joined, reached
 from ..rows.grouped_entities import GroupedEntities
@@ -67,9 +66,6 @@ class Query(NamedTuple):
     """Whether nothing is given but the keys of the rows that fulfil the conditions, in the order of the rows."""
 
 
-_OF_ROWS = (Aggregate, Searched)  # what simple statements may have besides
-
-
 class Grouping(NamedTuple):
     """What a statement's rows are grouped by, what is aggregated, and which rows take part."""
 
@@ -88,15 +84,15 @@ def prepared(statement: Select[Any], *, counted: bool = False) -> tuple[Source, 
     Raises:
         QueryError: it names no collection, or a field of another class; it mixes rows and groups.
     """
-    simple = fact(statement, "quick", _is_quick)
-    rows = [each.rows for each in occurrences_of(statement)] if statement._groups else []
+    simple = fact(statement, "quick", is_nearly_simple)
+    rows = [each.rows for each in occurrences_of(statement)] if statement._groups and not simple else []
     if simple and statement._source is None:  # what is selected first says where the rows are
         sources = occurrences_of(statement)
         statement = placed(statement, _source=sources[0].rows) if sources else statement
     if not simple:
         statement, source = _located(reached(ready(statement)), counted)
     if statement._groups:
-        query, grouping = _divided(statement, rows, simple=simple)
+        query, grouping = _divided(statement, rows or [statement._source], simple=simple)
     else:
         query, grouping = fact(statement, "divided", partial(_divided, rows=(), simple=simple))
     if simple:  # no others to run first, to reach, or to join
@@ -125,11 +121,6 @@ def _searched(
         grouping = Grouping(*groups)
         where = grouping.where
     return query, grouping, search.selection(where)
-
-
-def _is_quick(statement: Select[Any]) -> bool:
-    """Whether a statement is simple, but for aggregates and text searches."""
-    return fact(statement, "simple", is_simple) or is_simple(statement, _OF_ROWS)
 
 
 def _divided(statement: Select[Any], rows: Sequence[Any], *, simple: bool) -> tuple[Query, Grouping | None]:

@@ -19,7 +19,7 @@ from ..expressions.nesting import Nesting
 from ..expressions.nodes import Field, Item, Key, Label, Ordering
 from ..expressions.occurrences import Join, Occurrence, leaves_of, not_found, occurrences_of, place_of
 from ..expressions.selectables import Home, Selected, is_collection, is_entity_class, model_of
-from ..expressions.simple import fact, is_simple, varied
+from ..expressions.simple import fact, is_nearly_simple, is_simple, varied
 from ..expressions.windows import without_window
 from .lookups import conditions_of
 from .options import Loading, checked_options
@@ -241,6 +241,8 @@ class Select(Nesting, Generic[T_co, R_co]):
             return
         for each in self._expressions():
             check_aggregates(each)
+        if fact(self, "quick", is_nearly_simple):  # all fields are of its rows
+            return
         sources = occurrences_of(self)
         selected = [leaf._cls for each in self._outputs for leaf in leaves_of(each) if not isinstance(leaf, Key)]
         for each in self._expressions() if sources else ():

@@ -15,7 +15,7 @@ from ...query.expressions.expressions import Expression
 from ...query.expressions.nodes import Key
 from ...query.expressions.occurrences import occurrences_of
 from ...query.expressions.selectables import Asked, Entities, Home, Narrowed, is_entity_class
-from ...query.expressions.simple import fact, placed
+from ...query.expressions.simple import class_named_first, fact, is_nearly_simple, placed
 from ...query.running.engine import run
 from ...query.running.prepared import is_quick
 from ...query.statements.statement import Select
@@ -57,7 +57,9 @@ def bound(work: UnitOfWork, statement: S) -> S:
 def _first_entities(statement: Any) -> Any:
     """The class of the entities that a statement names first; None if it names other rows first, or an alias."""
     source = statement._source
-    if source is None and isinstance(statement, Select):
+    if source is None and fact(statement, "quick", is_nearly_simple):
+        source = class_named_first(statement)
+    elif source is None and isinstance(statement, Select):
         first = next(iter(occurrences_of(statement)), None)
         source = None if first is None or first.alias is not None else first.rows
     return source if is_entity_class(source) else None
