@@ -202,8 +202,8 @@ def _models(values: list[Any]) -> set[int]:
         if inside.count(None) < len(inside):
             found |= look(values, inside)
     if isinstance(values[0], LazyModel):
-        views = {id(view): view for view, _ in map(proxy_state, values)}
-        if any(isinstance(view, WithoutFields) for view in views.values()):
+        views = types_of(list(map(itemgetter(0), map(proxy_state, values))))
+        if any(issubclass(view, WithoutFields) for view in views):
             found.update(at for at, value in enumerate(values) if isinstance(proxy_state(value)[0], WithoutFields))
     return found
 
@@ -241,7 +241,7 @@ def _columns(dicts: list[dict[str, object]]) -> set[int]:
         if set(map(len, dicts)) == {len(names)}:
             for name in names:
                 column = list(map(itemgetter(name), dicts))
-                if not ATOMIC.issuperset(map(type, column)):
+                if not ATOMIC.issuperset(types_of(column)):
                     found |= _held(column)
             return found
     except KeyError:

@@ -301,7 +301,8 @@ def _neighbours(column: Struct, values: list[Any], cls: Any) -> _Stored | None:
     if not _can_be_mixed(column, view):
         return None
     count = len(values)
-    if list(map(cls._p_stored_, values)) != list(zip([view] * count, range(row, row + count), strict=True)):
+    views, rows = zip(*map(cls._p_stored_, values), strict=True)
+    if views.count(view) < count or rows != tuple(range(row, row + count)):
         return None
     found = _Stored(view, row, row + count, values)
     found.here = list(map(get_dict, values))
