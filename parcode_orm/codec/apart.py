@@ -92,6 +92,12 @@ def spaced(source: dict[Any, Any], step: int, count: int) -> dict[Any, Any]:
 
 
 @compiled
+def names_within(values: Sequence[Any]) -> set[str]:
+    """The names of what models have in their dictionaries."""
+    return set().union(*map(get_dict, values))
+
+
+@compiled
 def types_within(values: Sequence[Any]) -> set[type]:
     """The types of what models have in their dictionaries."""
     return set(map(type, chain.from_iterable(map(dict.values, map(get_dict, values)))))

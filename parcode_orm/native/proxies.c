@@ -356,9 +356,52 @@ none_filled(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return look_at_slots(args, count, 1, "none_filled");
 }
 
+/* The view and the row, borrowed, that an object stands for, or NULL. `slot` is the offset of its state. */
+static inline PyObject *
+state_of(PyObject *object, Py_ssize_t slot)
+{
+    PyObject *state = *(PyObject **)((char *)object + slot);
+    return state != NULL && PyTuple_CheckExact(state) && PyTuple_GET_SIZE(state) == 2
+               && PyLong_CheckExact(PyTuple_GET_ITEM(state, 1)) ? state : NULL;
+}
+
+/* first_of_neighbours(state, objects): see parcode_orm.codec.columns.mixed_rows. */
+static PyObject *
+first_of_neighbours(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2 || !Py_IS_TYPE(args[0], &PyMemberDescr_Type)
+        || ((PyMemberDescrObject *)args[0])->d_member->type != T_OBJECT_EX)
+        return PyErr_Format(PyExc_TypeError, "first_of_neighbours takes a slot, and objects");
+    Py_ssize_t slot = ((PyMemberDescrObject *)args[0])->d_member->offset;
+    PyObject *objects = as_sequence(args[1]), *first = NULL;
+    if (objects == NULL)
+        return NULL;
+    int together = 1;
+    long long start = 0, row = 0;
+    BEGIN_LOCKED(objects);
+    for (Py_ssize_t i = 0; together && i < PySequence_Fast_GET_SIZE(objects); i++) {
+        PyObject *object = PySequence_Fast_GET_ITEM(objects, i);
+        PyObject *state = PyObject_TypeCheck(object, PyDescr_TYPE(args[0])) ? state_of(object, slot) : NULL;
+        int beyond = 0;
+        row = state == NULL ? 0 : PyLong_AsLongLongAndOverflow(PyTuple_GET_ITEM(state, 1), &beyond);
+        together = state != NULL && !beyond;
+        if (together && first == NULL) {
+            first = Py_NewRef(state);
+            start = row;
+        }
+        together = together && row == start + i && PyTuple_GET_ITEM(state, 0) == PyTuple_GET_ITEM(first, 0);
+    }
+    END_LOCKED;
+    Py_DECREF(objects);
+    if (!together)
+        Py_CLEAR(first);
+    return first == NULL ? Py_NewRef(Py_None) : first;
+}
+
 PyMethodDef proxies_methods[] = {
     {"new_proxies", (PyCFunction)(void (*)(void))new_proxies, METH_FASTCALL, NULL},
     {"enter_proxy", (PyCFunction)(void (*)(void))enter_proxy, METH_FASTCALL, NULL},
+    {"first_of_neighbours", (PyCFunction)(void (*)(void))first_of_neighbours, METH_FASTCALL, NULL},
     {"forget_dead", forget_dead, METH_O, NULL},
     {"none_filled", (PyCFunction)(void (*)(void))none_filled, METH_FASTCALL, NULL},
     {"none_set", (PyCFunction)(void (*)(void))none_set, METH_FASTCALL, NULL},

@@ -437,11 +437,78 @@ types_within_locked(PyObject *values)
 
 SEQUENCE_METHOD(types_within)
 
+/* most_references(values): see parcode_orm.session.references. `map`, which the specification uses, has one more. */
+static PyObject *
+most_references_locked(PyObject *values)
+{
+    Py_ssize_t most = 0;
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(values); i++) {
+        Py_ssize_t count = Py_REFCNT(PySequence_Fast_GET_ITEM(values, i)) + 1;
+        most = count > most ? count : most;
+    }
+    return PyLong_FromSsize_t(most);
+}
+
+SEQUENCE_METHOD(most_references)
+
+enum { NAMES = 32 };
+
+/* Add the keys of a dictionary to `names`. `before` has the first NAMES of the dictionary before it: as a rule rows have
+   the same names in the same order, and these are not hashed again. -1 with an error. */
+static int
+add_names(PyObject *row, PyObject *names, PyObject **before)
+{
+    PyObject *key, *value;
+    Py_ssize_t place = 0;
+    for (int i = 0; PyDict_Next(row, &place, &key, &value); i++) {
+        if (i < NAMES && before[i] == key)
+            continue;
+        Py_INCREF(key);
+        int failed = PySet_Add(names, key) < 0;
+        if (i < NAMES)
+            Py_XSETREF(before[i], key);
+        else
+            Py_DECREF(key);
+        if (failed)
+            return -1;
+    }
+    return 0;
+}
+
+/* names_within(values): the set of the names in the dictionaries of some objects. */
+static PyObject *
+names_within_locked(PyObject *values)
+{
+    PyObject *names = PySet_New(NULL), *before[NAMES] = {NULL}, *rows[AHEAD];
+    Py_ssize_t count = PySequence_Fast_GET_SIZE(values), at = 0;
+    while (names != NULL && at < count && at < PySequence_Fast_GET_SIZE(values)) {
+        PyTypeObject *cls = Py_TYPE(PySequence_Fast_GET_ITEM(values, at));
+        Py_ssize_t held = hold_rows(values, at, count, cls, rows);
+        int failed = !held;
+        for (Py_ssize_t i = 0; !failed && i < held; i++) {
+            BEGIN_LOCKED(rows[i]);
+            failed = add_names(rows[i], names, before) < 0;
+            END_LOCKED;
+        }
+        release(rows, held);
+        at += held;
+        if (failed)
+            Py_CLEAR(names);
+    }
+    for (int i = 0; i < NAMES; i++)
+        Py_XDECREF(before[i]);
+    return names;
+}
+
+SEQUENCE_METHOD(names_within)
+
 PyMethodDef take_methods[] = {
     {"all_set", all_set, METH_VARARGS, NULL},
     {"columns_of", columns_of, METH_VARARGS, NULL},
     {"field_of", field_of, METH_VARARGS, NULL},
     {"models_apart", models_apart, METH_VARARGS, NULL},
+    {"most_references", most_references, METH_O, NULL},
+    {"names_within", names_within, METH_O, NULL},
     {"types_within", types_within, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -13,10 +13,10 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 from enum import Enum
 from itertools import chain, compress, repeat
-from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
+from ..codec.apart import field_of, names_within
 from ..codec.asis import UNREADABLE
 from ..codec.base import EXACT_ATOMS, is_lazy
 from ..codec.columns.boundary import ChunkColumn
@@ -52,17 +52,15 @@ def unlike(
     beside fields is not looked at.
     """
     marks = bytearray(len(rows))
-    dicts = list(map(decoded, proxies))
-    if not any(dicts):
-        return marks
+    there = names_within(proxies)
     known = view.column.places
-    there: set[str] = set().union(*dicts)
     if names is None and not there <= known.keys():  # a cached property, say
-        _raise(marks, None, bytes(not fields.keys() <= known.keys() for fields in dicts))
+        _raise(marks, None, bytes(not decoded(proxy).keys() <= known.keys() for proxy in proxies))
     for name in there & (known.keys() if names is None else set(names)):
         try:
-            values, at = list(map(itemgetter(name), dicts)), None
+            values, at = field_of(proxies, name), None
         except KeyError:
+            dicts = list(map(decoded, proxies))
             at = [place for place, fields in enumerate(dicts) if name in fields]
             values = [dicts[place][name] for place in at]
         _raise(marks, at, _differing(view, name, rows if at is None else [rows[place] for place in at], values))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import nullcontext
 from enum import IntEnum
 from functools import partial
 from itertools import compress
@@ -18,6 +19,7 @@ from parcode_orm.model.plain import LazyModel
 from ..codec.apart import types_of
 from ..codec.asis import UNREADABLE, to_write
 from ..codec.base import EXACT_ATOMS, Column, View, is_lazy
+from ..codec.bulk import gc_paused
 from ..codec.columns.boundary import ChunkColumn
 from ..codec.views.boundary import ExternalView
 from ..codec.views.stretch import InMemory
@@ -220,13 +222,14 @@ class Comparison:
                 nonlocal most
                 offset = piece.offset
                 known = held[offset]
-                differing = self.rows(table, piece, dict(zip(here, map(known.__getitem__, here), strict=True)), asked)
+                differing = self.rows(table, piece, _some(known, here), asked)
                 if differing:
-                    most = max(most, *differing.values())
-                    rows.setdefault(offset, {}).update(zip(differing, map(known.__getitem__, differing), strict=True))
+                    most = max(most, Change.YES if Change.YES in differing.values() else Change.PERHAPS)
+                    rows.setdefault(offset, {}).update(_some(known, differing))
                 return bool(differing)
 
-            nodes = table.tree.changed(held, piece_differs)
+            with gc_paused() if sum(map(len, held.values())) > MANY else nullcontext():
+                nodes = table.tree.changed(held, piece_differs)
             if nodes:  # other rows may be equal to those that are stored, but not more or fewer
                 most = max(most, _surely(table.tree.root.length != table.tree.stored_rows), Change.PERHAPS)
             found = Found(Changes(nodes, rows), most)
@@ -329,6 +332,13 @@ def _plain_rows_differ(table: Table, piece: Piece, values: dict[int, object]) ->
         except UNREADABLE:
             found[row] = Change.YES
     return found
+
+
+def _some(known: dict[int, object], rows: Collection[int]) -> dict[int, object]:
+    """The pairs of `known` that have the keys `rows`, in their order."""
+    if len(rows) == len(known) and list(rows) == list(known):
+        return known.copy()
+    return dict(zip(rows, map(known.__getitem__, rows), strict=True))
 
 
 def rows_to_compare(table: Table) -> dict[int, dict[int, object]]:

@@ -7,7 +7,7 @@ that this module does not know to the bottom counts as held.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate, chain, islice
 from operator import itemgetter
@@ -18,16 +18,18 @@ from pydantic import BaseModel
 
 from ..codec.apart import types_of
 from ..codec.classes.immutable import has_only_attributes, is_immutable, members
+from ..codec.columns.mixed_rows import first_of_neighbours
 from ..codec.columns.privates import LooseColumn
 from ..codec.slots import EVERY, none_set
 from ..codec.types.compile import struct_for
 from ..codec.views.build import FullSet
 from ..lazy.handles import LazyCollection
-from ..lazy.proxy import proxy_state
+from ..lazy.proxy import STATE, proxy_state
 from ..lazy.rows import TableRows
 from ..lazy.state import WithoutFields, get_dict
 from ..model.base import Model
 from ..model.plain import LazyModel
+from ..native import compiled
 from ..stack import roomy
 from .traversal import ATOMIC, kind_of_class
 
@@ -47,6 +49,12 @@ def references(container: Any, key: Any) -> int:
     return getrefcount(container[key])
 
 
+@compiled
+def most_references(values: Sequence[object]) -> int:
+    """The references to the value of `values` that has most, as `getrefcount` counts them; 0 without values."""
+    return max(map(getrefcount, values), default=0)
+
+
 AT_ONCE = 1024  # values that are looked at together, so that they are still in the processor's cache
 OURS = references({0: object()}, 0)  # of a value that one container alone holds
 
@@ -63,10 +71,9 @@ def held(values: list[object]) -> set[int]:
             kinds.discard(cls)
     if not kinds:
         return set()
-    counts = list(map(getrefcount, values))
     found: set[int] = set()
-    if max(counts) > _ALONE:
-        many = [at for at, count in enumerate(counts) if count > _ALONE]
+    if most_references(values) > _ALONE:
+        many = [at for at, count in enumerate(map(getrefcount, values)) if count > _ALONE]
         fixed = {cls for cls in kinds if issubclass(cls, tuple | frozenset)}  # where their items are
         loose = kinds - fixed
         found = {at for at in many if type(values[at]) in loose}
@@ -202,17 +209,18 @@ def _models(values: list[Any]) -> set[int]:
         if inside.count(None) < len(inside):
             found |= look(values, inside)
     if isinstance(values[0], LazyModel):
-        views = types_of(list(map(itemgetter(0), map(proxy_state, values))))
+        first = first_of_neighbours(STATE, values)
+        views = {type(first[0])} if first else set(map(type, map(itemgetter(0), map(proxy_state, values))))
         if any(issubclass(view, WithoutFields) for view in views):
             found.update(at for at, value in enumerate(values) if isinstance(proxy_state(value)[0], WithoutFields))
     return found
 
 
 def _sets(values: list[object], sets: list[object]) -> set[int]:
-    counts = list(map(getrefcount, sets))
-    if max(counts) <= _ALONE:
+    if most_references(sets) <= _ALONE:
         return set()
-    return {at for at, count in enumerate(counts) if count > _ALONE and type(sets[at]) not in (FullSet, type(None))}
+    counts = enumerate(map(getrefcount, sets))
+    return {at for at, count in counts if count > _ALONE and type(sets[at]) not in (FullSet, type(None))}
 
 
 def _extras(values: list[object], extras: list[object]) -> set[int]:
@@ -234,8 +242,9 @@ def _is_stored(private: dict[str, object], stored: set[str]) -> bool:
 
 def _columns(dicts: list[dict[str, object]]) -> set[int]:
     """The places of those objects whose attributes stand in `dicts`, their own, of which something is held."""
-    counts = list(map(getrefcount, dicts))
-    found = {at for at, count in enumerate(counts) if count > _ALONE} if max(counts) > _ALONE else set()
+    found: set[int] = set()
+    if most_references(dicts) > _ALONE:
+        found = {at for at, count in enumerate(map(getrefcount, dicts)) if count > _ALONE}
     names = list(dicts[0])
     try:
         if set(map(len, dicts)) == {len(names)}:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from ..codec.base import Space
@@ -40,7 +40,7 @@ class Stored(NamedTuple):
         table.ref = self.ticket.reference
         table.tree.adopt(self.root)
         table.added.clear()
-        for offset, rows in self.left:
+        for offset, rows in _joined(self.left):
             here: dict[int, Any] = table.held.get(offset) or {}
             if here and rows.start <= min(here) and max(here) < rows.stop:
                 here.clear()
@@ -65,6 +65,20 @@ class Stored(NamedTuple):
             still = {offset for offset, _ in table.tree.loaded_of(self.merged)}
             for offset in self.merged - still:
                 table.close(offset)
+
+
+def _joined(left: list[tuple[int, range]]) -> Iterator[tuple[int, range]]:
+    """Ranges of rows of row groups, each with those that follow on it."""
+    at, rows = -1, range(0)
+    for offset, more in left:
+        if offset == at and more.start == rows.stop:
+            rows = range(rows.start, more.stop)
+            continue
+        if rows:
+            yield at, rows
+        at, rows = offset, more
+    if rows:
+        yield at, rows
 
 
 def _reference(target: Target) -> Reference | None:

@@ -170,6 +170,8 @@ ENCODING: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "small_chunk": small_chunks(),
     "spaced": st.tuples(st.dictionaries(SCALARS, SCALARS), st.integers(1, 5), st.integers(0, 6)),
     "tuples_apart": st.tuples(NESTED | sequences(st.tuples(SCALARS, SCALARS)) | st.just([]), st.integers(0, 3)),
+    "most_references": st.just(([],)),  # a test of its own counts references, as what was found holds some
+    "names_within": st.tuples(MODELS.filter(are_models)),
     "types_within": st.tuples(MODELS.filter(are_models)),
     "types_of": st.tuples(sequences(SCALARS) | MODELS | st.just([])),
     "sort_hashes": st.tuples((HASHES | MANY_HASHES).map(lambda hashes: pack("Q", hashes))),

@@ -68,6 +68,23 @@ def lazies(draw: st.DrawFn) -> tuple[Any, ...]:
     return Lazy, Lazy.__dict__["state"], draw(st.sampled_from([None, Lazy.__dict__["__dict__"]])), wanted
 
 
+@st.composite
+def neighbours(draw: st.DrawFn) -> tuple[Any, ...]:
+    """Lazy objects, as a rule of neighbouring rows of one view; sometimes one of another row, of none, or another."""
+    first, count = draw(st.integers(-3, 1 << 33)), draw(st.integers(0, 5))
+    found: list[Any] = [Lazy() for _ in range(count)]
+    for row, each in enumerate(found, first):
+        each.state = "view", row
+    if found and draw(st.booleans()):
+        odd = draw(st.sampled_from([("view", first), ("other", first), Ellipsis]))
+        at = draw(st.integers(0, count - 1))
+        if odd is Ellipsis:
+            found[at] = Lazy()
+        else:
+            found[at].state = odd
+    return Lazy.__dict__["state"], draw(st.sampled_from([list, tuple]))(found)
+
+
 class Slotted:
     __slots__ = ("one", "other")
 
@@ -199,6 +216,7 @@ QUERYING: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "bounds_around": measured(),
     "count_codes": codes(),
     "enter_proxy": entered(),
+    "first_of_neighbours": neighbours(),
     "forget_dead": lives(),
     "group_sums": sums(),
     "int_sum": sums().filter(lambda given: given[1].dtype.kind != "f").map(lambda given: (given[1],)),

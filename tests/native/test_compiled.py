@@ -67,6 +67,13 @@ def test_each_function_has_a_specification_and_cases() -> None:
     assert compiled == set(native.specifications) == set(CASES)
 
 
+def test_references_are_counted_as_the_specification_does() -> None:
+    held = object()
+    for values in ([object()], [object(), held], [[], held, held], (object(), [held])):
+        found = _core.most_references(values)
+        assert native.specifications["most_references"](values) == found
+
+
 @pytest.mark.parametrize("name", sorted(CASES))
 @given(data=st.data())
 def test_results_are_equal(name: str, data: st.DataObject) -> None:

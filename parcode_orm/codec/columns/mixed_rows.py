@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import chain, repeat
-from operator import is_not, itemgetter
+from itertools import repeat
+from operator import is_not
 from typing import Any
 
 from ...errors import CorruptionError, EncodeError
 from ...format.encoder import Encoder
 from ...format.layout import Encoding
+from ...native import compiled
 from .. import trail
-from ..apart import types_of
+from ..apart import field_of, names_within, types_of
 from ..attributes import declared
 from ..base import Column, is_lazy
 from ..cycles import get_dict
@@ -37,17 +38,16 @@ _more = [SLOTS["__pydantic_extra__"].__get__, SLOTS["__pydantic_private__"].__ge
 
 
 class _Stored:
-    """Rows `start` to `stop` of a struct view, and in `here` their values in memory, if any."""
+    """Rows `start` to `stop` of a struct view, and the lazy objects that stand for them, if these are in memory."""
 
-    __slots__ = ("_names", "here", "objects", "start", "stop", "view")
+    __slots__ = ("_names", "objects", "start", "stop", "view")
 
     def __init__(self, view: StructView, start: int, stop: int, objects: list[Any] | None = None) -> None:
         self.view = view
         self.start = start
         self.stop = stop
-        self.objects = objects  # lazy ones
-        self.here: list[dict[str, Any]] | None = None
-        self._names: set[str] | None = None  # what stands in any of these
+        self.objects = objects
+        self._names: set[str] | None = None
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -70,19 +70,24 @@ class _Stored:
         known = whole.values(column)
         return [[old if new is _MISSING else new for old, new in zip(known, values, strict=True)]] if rows else [known]
 
+    @property
+    def names(self) -> set[str]:
+        """The names of what any of the objects has in memory."""
+        if self._names is None:
+            self._names = names_within(self.objects or [])
+        return self._names
+
     def _in_memory(self, name: str, column: Column) -> tuple[list[Any], Sequence[int]]:
         """The values of a field that are in memory, `_MISSING` for others, and the places of those that are."""
-        here = self.here or []
-        if self._names is None:
-            self._names = set().union(*here)
-        if name not in self._names:
-            return [_MISSING] * len(here), ()
+        objects = self.objects or []
+        if name not in self.names:
+            return [_MISSING] * len(objects), ()
         values: list[Any]
         if not isinstance(column, Marked):
             with suppress(KeyError):
-                values = list(map(itemgetter(name), here))
+                values = field_of(objects, name)
                 return values, range(len(values))
-        values = [each.get(name, _MISSING) for each in here]
+        values = [get_dict(each).get(name, _MISSING) for each in objects]
         rows = [row for row, value in enumerate(values) if value is not _MISSING]
         for row in rows if isinstance(column, Marked) else ():
             with suppress(CorruptionError):  # so nothing that is stored can serve
@@ -110,7 +115,7 @@ class _Stored:
         if not self.objects:
             return None
         fields = self.view.column.all_names
-        if none_set(MORE, self.objects) and fields.issuperset(chain.from_iterable(map(get_dict, self.objects))):
+        if none_set(MORE, self.objects) and self.names <= fields:
             return None
         found: list[Any] = [NOTHING] * len(self)
         for row, each in enumerate(self.objects):
@@ -297,16 +302,28 @@ def _objects(column: Struct, values: list[Any]) -> list[_Rows] | None:
 
 def _neighbours(column: Struct, values: list[Any], cls: Any) -> _Stored | None:
     """Lazy objects of one class, if all stand for neighbouring rows of a view as which they can be written."""
-    view, row = cls._p_stored_(values[0])
-    if not _can_be_mixed(column, view):
+    first = first_of_neighbours(cls._p_state, values)
+    if first is None or not _can_be_mixed(column, first[0]):
         return None
-    count = len(values)
-    views, rows = zip(*map(cls._p_stored_, values), strict=True)
-    if views.count(view) < count or rows != tuple(range(row, row + count)):
+    view, row = first
+    return _Stored(view, row, row + len(values), values)
+
+
+@compiled
+def first_of_neighbours(state: Any, objects: Sequence[Any]) -> tuple[Any, int] | None:
+    """What the first of some lazy objects stands for, a view and a row. None unless the others stand for the next rows.
+
+    `state` is the slot that has it.
+    """
+    try:
+        states = list(map(state.__get__, objects))
+    except AttributeError:  # one stands for nothing
         return None
-    found = _Stored(view, row, row + count, values)
-    found.here = list(map(get_dict, values))
-    return found
+    if not states:
+        return None
+    view, row = states[0]
+    together = states == list(zip(repeat(view), range(row, row + len(states)), strict=False))
+    return states[0] if together else None
 
 
 def _can_be_mixed(column: Struct, view: Any) -> bool:
@@ -314,19 +331,16 @@ def _can_be_mixed(column: Struct, view: Any) -> bool:
 
 
 def _add_lazy(found: list[_Rows], column: Struct, value: Any, view: Any, row: int) -> None:
-    here = get_dict(value)
     if not _can_be_mixed(column, view):
         _add_object(found, value, value._p_fields_to_store_())
         return
     last = found[-1] if found else None
     if type(last) is not _Stored or last.view is not view or last.stop != row:
         last = _Stored(view, row, row, [])
-        last.here = []
         found.append(last)
-    assert last.objects is not None and last.here is not None
+    assert last.objects is not None
     last.stop += 1
     last.objects.append(value)
-    last.here.append(here)
 
 
 def _add_object(found: list[_Rows], value: Any, fields: dict[str, Any]) -> None:
