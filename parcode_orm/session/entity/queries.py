@@ -145,6 +145,8 @@ class StoredEntities(Entities):
         table = table_in(rows)
         if self._has_spilled(table):
             return None
+        if len(rows) < SHARE:  # no index is read for so few
+            return self._by_way(asked, is_fast=True)
         is_fast = all(is_quick(each, table.items) for each in asked.where)
         return self._first(asked, is_fast) or self._by_way(asked, is_fast)
 
@@ -183,7 +185,8 @@ class StoredEntities(Entities):
         limits = _limits(len(rows), quick=is_fast)
         may_cost = limits if asked.alone is None else _limits(len(rows), quick=False)
         best = point_way(root.obj, self.cls, asked.where, may_cost)
-        best = best or best_way(root.obj, self.cls, asked.where, may_cost)
+        if best is None and may_cost.rows:
+            best = best_way(root.obj, self.cls, asked.where, may_cost)
         changed = None if best is None else self._changed(best.paths)
         if best is None or changed is None:
             return None
