@@ -17,9 +17,10 @@ from ..lazy.rows import TableRows
 from ..lazy.spans import SpanRows
 from ..lazy.state import WithoutFields, touch
 from ..stack import roomy
+from ..table.state import displaced
 from .dirty import ordinal_of
 from .owner import Owner
-from .rebind import attach, is_plain_model, lazy_fields, take_rows
+from .rebind import attach, is_plain_model, lazy_fields, rebase, take_rows
 from .space import FileSpace, owner_of
 from .traversal import ATOMIC, children, kind_of
 
@@ -107,7 +108,23 @@ class Reset:
             self._done[id(collection)] = collection
             rows: Any = collection.rows.origin
             collection.rows = rows
+            self.bring_back(rows)
             rows.reset(self.keep)
+
+    def bring_back(self, rows: Any, state: Any = None) -> None:
+        """Let objects of rows that an update wrote aside be those of the rows that come back: stored, or in `state`."""
+        if not isinstance(rows, TableRows) or not rows.table.origins:
+            return
+        for value, group, row, fields in displaced(rows.table, state):
+            found = group.items.get(row)
+            if not is_proxy(value) or not is_proxy(found) or found.__class__ is not value.__class__:
+                continue
+            self.object(value)  # first, so that what is inside it stands where it was written aside
+            for name in fields:
+                decoded(value).pop(name, None)
+            rebase(value, *proxy_state(found))
+            if decoded(value):
+                touch(value)
 
     @roomy
     def _stored(self, value: Any, before: Any = None) -> Any:

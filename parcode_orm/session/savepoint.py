@@ -115,6 +115,7 @@ class _State:
             reset = Reset(work.owner, memento.known)
             for collection, rows, state in memento.rows:
                 collection.rows = rows
+                reset.bring_back(rows, state)
                 rows.go_back(state, reset.keep)
             for proxy, names in unread:
                 reset.fields(proxy, names, {})

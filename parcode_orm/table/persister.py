@@ -53,6 +53,7 @@ class Stored(NamedTuple):
                 for offset in [offset for offset in opened if offset >= SPILLED]:
                     del opened[offset]
             table.spilled = False
+            table.origins.clear()
         if self.runs != table.run_refs:
             table.index([found for run in self.runs if (found := _reference(run)) is not None])
         while moved:  # rows that are let go of here would keep their row groups from being closed

@@ -18,11 +18,12 @@ from ..codec.columns.boundary import ChunkColumn
 from ..codec.columns.mixed import Mixed
 from ..codec.columns.picked import Picked, runs_of
 from ..errors import EncodeError
+from ..format.layout import Reference
 from .nodes import NO_ID, Node, Piece
 from .row_group import Group
 from .row_groups import TARGET_BYTES, TableSink
 from .streaming import columns_of, named, reference
-from .table import Table
+from .table import Origin, Table
 from .tree import Tree
 
 DENSE = 16  # a piece is written whole rather than cut at more than one of so many rows
@@ -42,6 +43,7 @@ class Rewritten:
         self._waiting: list[tuple[Piece, Group, Picked]] = []
         self._room = 0
         self._fresh: dict[int, tuple[Piece, list[tuple[int, Piece]]]] = {}
+        self._fields: set[str] = set()
 
     def add(self, piece: Piece, rows: list[int], fields: dict[str, list[Any]]) -> None:
         """Write the rows `rows` of a stored piece, which rise, with the new values of `fields`, one a row.
@@ -51,6 +53,7 @@ class Rewritten:
         """
         group = self._table.group(piece)
         view: Any = group.items
+        self._fields.update(fields)
         while rows:
             if not self._waiting:
                 self._room = self._rows_of(group)
@@ -70,14 +73,18 @@ class Rewritten:
     def parts(self) -> Parts:
         """The pieces that replace the ones with written rows. The spill must have been closed."""
         found: Parts = {}
+        fields = frozenset(self._fields)
         for key, (piece, fresh) in self._fresh.items():
+            assert isinstance(piece.ref, Reference)
             parts: list[Piece] = []
             done = 0
             for start, each in fresh:
                 if done < start:
                     parts.append(piece.part(done, start))
-                each.ref = reference(each.ref)
+                each.ref = aside = reference(each.ref)
                 parts.append(each)
+                origin = Origin(each.start, each.start + each.length, piece.ref, piece.start + start, fields)
+                self._table.origins.setdefault(aside.offset, []).append(origin)
                 done = start + each.length
             if done < piece.length:
                 parts.append(piece.part(done, piece.length))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, NamedTuple
 
 from ..codec.base import Getter
 from ..format.layout import Reference
 from .index import Run
 from .nodes import Node
+from .row_group import Group
 from .table import Table
 
 
@@ -54,6 +55,51 @@ def put_back(table: Table, state: TableState, keep: Callable[[Getter, int, Any],
         table.open(ref).held.update(rows)
     if not all(group.idle for group in table.groups.values()):
         table.tree.load()
+
+
+class Displaced(NamedTuple):
+    """An object of a row that an update wrote aside: the row `row` of `group` comes back, with other `fields`."""
+
+    value: Any
+    group: Group
+    row: int
+    fields: frozenset[str]
+
+
+def displaced(table: Table, state: TableState | None) -> list[Displaced]:
+    """The objects of rows that `table` will not have as in `state`, or as it is stored, and the rows that come back.
+
+    Their row groups let go of them.
+    """
+    stay = set() if state is None else _offsets(state.root)
+    found = []
+    for offset in table.origins.keys() - stay:
+        group = table.groups.get(offset)
+        if group is None:
+            continue
+        known = {**dict(zip(*group.alive(), strict=True)), **group.held}
+        group.held.clear()
+        group.forget(range(group.count))
+        found += [Displaced(value, *_origin(table, offset, row, stay)) for row, value in known.items()]
+    return found
+
+
+def _offsets(root: Node) -> set[int]:
+    """Where the row groups lie of the pieces below a node, as far as they are loaded."""
+    if root.children is None:
+        return set()
+    if root.height > 1:
+        return set().union(*map(_offsets, root.children))
+    return {piece.ref.offset for piece in root.children if isinstance(piece.ref, Reference)}
+
+
+def _origin(table: Table, offset: int, row: int, stay: Container[int]) -> tuple[Group, int, frozenset[str]]:
+    fields: frozenset[str] = frozenset()
+    while True:
+        origin = next(each for each in table.origins[offset] if each.start <= row < each.stop)
+        offset, row, fields = origin.ref.offset, origin.first + row - origin.start, fields | origin.fields
+        if offset in stay or offset not in table.origins:
+            return table.open(origin.ref), row, fields
 
 
 class Begun(NamedTuple):

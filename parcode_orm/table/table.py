@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from ..codec.base import ATOMS, Column, Getter, Space
@@ -33,12 +33,22 @@ ATOMIC = EXACT | ATOMS | {complex, Ref}
 MISSING: Any = object()
 
 
+class Origin(NamedTuple):
+    """Rows `start` to `stop` of a row group took the place of those from `first` on of `ref`, with other `fields`."""
+
+    start: int
+    stop: int
+    ref: Reference
+    first: int
+    fields: frozenset[str]
+
+
 class Table:
     """A table: rows by position and, where it is keyed, by key. Changes stay in memory until they are stored."""
 
     __slots__ = (
-        "added", "fingerprint", "groups", "held", "holding", "items", "keys", "lively", "next_row", "ref", "run_refs",
-        "runs", "space", "spilled", "tree", "version", "__weakref__",
+        "added", "fingerprint", "groups", "held", "holding", "items", "keys", "lively", "next_row", "origins", "ref",
+        "run_refs", "runs", "space", "spilled", "tree", "version", "__weakref__",
     )  # fmt: skip
 
     def __init__(self, space: Space, ref: Reference, items: Column, keys: Column | None = None) -> None:
@@ -51,6 +61,7 @@ class Table:
         self.held = HeldRows()
         self.holding: set[int] = set()  # offsets of all those that are not empty, and of some that are
         self.spilled = False  # whether row groups were opened that are in no file
+        self.origins: dict[int, list[Origin]] = {}  # by the offset of a row group that an update wrote aside
         self.lively: set[int] = set()  # offsets of row groups whose views may know proxies, in a writable session
         self.added: dict[Any, int] = {}  # keys that no stored index knows, and the ids of their rows
         self.version = 0  # rises with every change of the number of rows

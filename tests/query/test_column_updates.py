@@ -423,3 +423,95 @@ def test_an_update_changes_all_rows_or_none(path: Path) -> None:
         assert session.execute(update(Limited).where(Limited.level < 5).values(level=Limited.level + 2)) == 4
         session.commit()
         assert [each.level for each in session.scalars(select(Limited))] == [4, 3, 6, 2, 5]
+
+
+class Part(Model):
+    n: int = 0
+    marks: list[int] = []
+
+
+class Player(Model):
+    id: int = Key()
+    level: int = 0
+    home: Part = Part()
+    apart: Part = Chunk(default=Part())
+    parts: list[Part] = Chunk(default=[])
+    named: dict[str, Part] = ShardedMap(default={})
+
+
+class Players(Model):
+    by_key: dict[str, Player] = ShardedMap(default={})
+    listed: list[Player] = Chunk(default=[])
+
+
+def player(n: int, parts: int) -> Player:
+    made = {f"p{i}": Part(n=i) for i in range(parts)}
+    return Player(id=n, parts=list(made.values()), named=made)
+
+
+@pytest.mark.parametrize("how", ["rollback", "expire_all", "savepoint", "second savepoint"])
+@pytest.mark.parametrize("where", ["entities", "map", "list"])
+@pytest.mark.parametrize("parts", [2, 30])  # in columns of the players, and in tables of their own
+@pytest.mark.parametrize("whole", [False, True])
+def test_objects_of_updated_rows_are_those_of_the_rows_that_come_back(
+    tmp_path: Path, how: str, where: str, parts: int, whole: bool
+) -> None:
+    """An object that was read after an update stands for a row that was written aside, which a rollback drops."""
+    small = tuned().Session
+    numbers = range(20)
+    with small(tmp_path / "a.par") as session:
+        session.add_all([player(n, parts) for n in numbers])
+        by_key = {f"k{n}": player(n, parts) for n in numbers}
+        session.add(Players(by_key=by_key, listed=[player(n, parts) for n in numbers]))
+        session.commit()
+
+    def source(session: Session) -> Any:
+        root = session.root(Players)
+        return {"entities": Player, "map": root.by_key, "list": root.listed}[where]
+
+    def get(session: Session, n: int) -> Player:
+        found = source(session)
+        return session.get_one(Player, n) if where == "entities" else found[f"k{n}" if where == "map" else n]
+
+    def inside(one: Player) -> list[Any]:
+        return [one, one.home, one.apart, one.parts[1], one.named["p1"], one.parts, one.named]
+
+    with small(tmp_path / "a.par") as session:
+        first = session.begin_nested() if how == "savepoint" else None
+        change = update(source(session)).where(Player.level >= 0).values(level=Player.level + 1, home=Part(n=50))
+        session.execute(change if whole else change.where(Player.id % 5 == 2))
+        held = inside(get(session, 2))
+        if how == "second savepoint":
+            first = session.begin_nested()
+        session.execute(update(source(session)).where(Player.id >= 5).values(level=Player.level + 10))
+        other = inside(get(session, 7))
+        assert [held[0].level, other[0].level] == [1, 11]
+        for each in (held, other):
+            each[0].level += 100
+            each[3].marks.append(7)
+            each[5].pop(0)
+            each[6].clear()
+        if first is None:
+            getattr(session, how)()
+        else:
+            first.rollback()
+        kept = 1 if how == "second savepoint" else 0
+        for n, each in ((2, held), (7, other)):
+            now = inside(get(session, n))
+            for place, (one, known) in enumerate(zip(now, each, strict=True)):
+                if place != 1 or (n == 7 and kept):  # it was put there by an update that is undone
+                    assert one is known
+            assert now[0].level == kept and len(now[5]) == len(now[6]) == parts
+            assert now[1].n == 50 * kept and now[3].marks == []
+            each[0].level = n
+            for part in each[2:5]:
+                part.n = 900 + n
+            each[5].append(Part(n=1))
+        session.commit()
+    with small(tmp_path / "a.par") as session:
+        for n in (2, 7):
+            one = get(session, n)
+            assert one.level == n and len(one.parts) == parts + 1
+            assert [each.n for each in inside(one)[2:5]] == [900 + n] * 3
+        assert {get(session, n).level for n in (3, 4)} == {1 if how == "second savepoint" and whole else 0}
+    assert verify(tmp_path / "a.par", models=[Player, Players]).ok
