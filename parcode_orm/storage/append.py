@@ -168,8 +168,8 @@ class Appender:
             assert ticket.reference is not None
             end = offset + RECORD_COPY + RECORD.size
             earlier = self._source or self.source(Stats())  # the commit before this one
-            gone = record_bytes(last) + released(earlier, last.catalog, pipeline.referred)
-            dead = min(last.dead + gone, last.file_length)
+            size, gone = released(earlier, last.catalog, pipeline.referred)
+            dead = min(last.dead + record_bytes(last) + size, last.file_length)
             flags = DOUBLED | (FAST if at_once else 0) | (SETTLED if self._settle else 0)
             flags |= WAITED if at_once and not self._fast else 0
             record = Record(
@@ -211,6 +211,8 @@ class Appender:
                 self._files.write(self.lock.fd, commit.seal(twice), offset + RECORD_SEAL)
         self.stats.bytes_written += end - chunks_end
         below = self._earlier.below
+        for each in gone:  # no later commit asks about these: what it asks about stays longer
+            below.pop(each, None)
         below.update(pipeline.below)
         while len(below) > REMEMBERED:
             del below[next(iter(below))]

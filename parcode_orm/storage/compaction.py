@@ -157,7 +157,8 @@ class _Compaction:
             referred = self._copier.copy_below(record.catalog)
             dead = 0
             if last is not None and before is not None:
-                dead = last.dead + record_bytes(last) + released(self._source, before.catalog, referred)
+                size, _ = released(self._source, before.catalog, referred)
+                dead = last.dead + record_bytes(last) + size
             last, before = self._record(record, last, dead), record
         self._pipeline.close()
         self._done.end()

@@ -17,9 +17,9 @@ LEADING = frozenset({Kind.CATALOG, Kind.TABLE, Kind.TREE_NODE, Kind.INDEX_RUN, K
 """Kinds of chunks that may refer to others."""
 
 
-def released(source: Source, catalog: Reference, kept: Collection[int]) -> int:
-    """Bytes of chunks of `source` below `catalog` that the next commit does not use. Its new chunks refer to those
-    at `kept`.
+def released(source: Source, catalog: Reference, kept: Collection[int]) -> tuple[int, list[int]]:
+    """What of `source` below `catalog` the next commit does not use: bytes, and offsets of chunks. Its new chunks refer
+    to those at `kept`.
 
     The walk stops at kept chunks, so it costs what is released. The result is an upper bound: a chunk
     that is used only through an old chunk counts as released, unless the session wrote that one and
@@ -27,6 +27,7 @@ def released(source: Source, catalog: Reference, kept: Collection[int]) -> int:
     which was replaced. The walk does not look below a damaged chunk.
     """
     size = 0
+    found: list[int] = []
     seen = set(kept)
     waiting = [catalog]
     looked = False  # below the kept chunks: few walks leave what is in memory
@@ -40,6 +41,7 @@ def released(source: Source, catalog: Reference, kept: Collection[int]) -> int:
         if offset in seen:
             continue
         seen.add(offset)
+        found.append(offset)
         size += ref.length + -ref.length % CHUNK_ALIGN
         if ref.kind in LEADING:
             try:
@@ -47,7 +49,7 @@ def released(source: Source, catalog: Reference, kept: Collection[int]) -> int:
                 waiting += [each for each in below if each.offset not in seen]
             except CorruptionError:
                 continue
-    return size
+    return size, found
 
 
 def _known_below(below: Mapping[int, Sequence[Reference]], kept: Iterable[int]) -> set[int]:

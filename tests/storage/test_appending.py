@@ -105,6 +105,17 @@ def test_many_commits_with_one_lock_and_live_bytes(path: Path) -> None:
     assert stats.bytes_written == record.file_length - source.length
 
 
+def test_what_commits_released_is_not_remembered(path: Path) -> None:
+    source = Source.open(path)
+    for i in range(5):
+        with Appender(path, source) as appender:
+            ticket = appender.pipeline.submit(leaf(appender.pipeline, b"%d" % i, "none"))
+            appender.commit(replace(source.catalog, roots={**source.catalog.roots, "m": ticket}))
+            source = appender.source()
+    used = {source.record.catalog.offset, source.catalog.root("m").offset}
+    assert set(source.below) == used  # not the catalogs and the roots of the four commits before
+
+
 def test_nothing_committed_leaves_nothing(path: Path) -> None:
     before = path.read_bytes()
     with Appender(path, Source.open(path)) as appender:
