@@ -52,6 +52,7 @@ class Hero(Model):
     title: str | None = None
     place: Place = Place(x=0)
     tags: list[str] = []
+    rate: float = 0.0
 
 
 class Game(Model):
@@ -72,6 +73,7 @@ def hero(n: int) -> Hero:
         title=None if n % 3 else f"t{n % 4}",
         place=Place(x=n % 9, label=None if n % 2 else f"l{n % 3}"),
         tags=[f"a{n % 3}"] * (n % 3),
+        rate=n / 7,
     )
 
 
@@ -256,6 +258,16 @@ def test_batches_are_parts_of_about_the_same_size(session: Session, monkeypatch:
         for batch in batches:
             batch.validate(full=True)
         assert pa.Table.from_batches(batches).to_pylist() == wanted.select(batches[0].schema.names).to_pylist()
+
+
+def test_a_dataset_joins_what_could_stay_in_place(session: Session) -> None:
+    """A query of one column of floats took a batch for each row group, and these cost several times the copy."""
+    rows = session.scalars(select(Hero))
+    table = rows.arrow_dataset().to_table(columns=["rate"])
+    assert len(table["rate"].chunks) == 1 and table["rate"].to_pylist() == [n / 7 for n in range(COUNT)]
+    assert len(list(rows.arrow(["rate"]))) == 2  # in place
+    place = rows.arrow_dataset().to_table(columns=["place"])  # no scalar: a row group at a time
+    assert len(place["place"].chunks) == 2 and place["place"][9].as_py() == {"x": 0, "label": None}
 
 
 def test_batches_in_memory_and_stored_ones_are_joined(path: Path, tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ class ArrowScan:
         """The rows as a `pyarrow.RecordBatchReader`."""
         needed = self._needed()
         with for_who_waits():  # DuckDB calls this in a thread of its own
-            reader = self._of._columns.only(needed).reader(self._of._rows)
+            reader = self._of._columns.only(needed).reader(self._of._rows, joined=True)
         if self._condition is None and needed == self._columns:
             return reader
         return pa.RecordBatchReader.from_batches(self.projected_schema, self._chosen(reader))

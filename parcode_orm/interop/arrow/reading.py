@@ -63,13 +63,16 @@ class Columns(NamedTuple):
         schema = pyarrow().schema([self.schema.field(place) for place in places], metadata=self.schema.metadata)
         return Columns([self.asked[place] for place in places], [self.types[place] for place in places], schema)
 
-    def reader(self, rows: Any, parts: Iterator[list[Vector]] | None = None) -> Any:
-        """A `pyarrow.RecordBatchReader` of the columns of `rows`; `parts` are these, where they were begun."""
+    def reader(self, rows: Any, parts: Iterator[list[Vector]] | None = None, *, joined: bool = False) -> Any:
+        """A `pyarrow.RecordBatchReader` of the columns of `rows`; `parts` are these, where they were begun.
+
+        With `joined`, batches are large, and no numbers stay where they are.
+        """
         arrow, schema, types = pyarrow(), self.schema, self.types
         if parts is None:
             statement = _asking(_statement(rows)[0], self.asked)
             parts = None if is_whole(statement) else run(statement)
-        arrays = all_rows(statement, types) if parts is None else _found(parts, types)
+        arrays = all_rows(statement, types, joined=joined) if parts is None else _found(parts, types)
         batches = (arrow.RecordBatch.from_arrays(each, schema=schema) for each in arrays)
         return arrow.RecordBatchReader.from_batches(schema, batches)
 

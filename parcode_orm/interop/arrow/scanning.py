@@ -16,6 +16,7 @@ from ...session import Session
 from ...storage.paths import AnyPath, Remote, is_remote
 from ..formats import pyarrow
 from .predicates import condition_of
+from .reading import columns_of
 
 TOGETHER = 65_536  # rows that Polars is given at once at least, if there are so many
 
@@ -70,7 +71,9 @@ def scan_parcode(path: AnyPath, model: type[Any], *, at: Any = None) -> Any:
             left = n_rows
             needed = None if columns is None else _with_those_of(columns, predicate)
             least = TOGETHER if n_rows is None else min(TOGETHER, n_rows)
-            for table in _together(source.scalars(statement).arrow(needed), least):
+            rows = source.scalars(statement)
+            found, parts = columns_of(rows, needed)
+            for table in _together(found.reader(rows, parts, joined=True), least):
                 frame = polars.DataFrame(table)
                 if predicate is not None:
                     frame = frame.filter(predicate)

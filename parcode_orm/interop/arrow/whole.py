@@ -41,8 +41,11 @@ def bare(expression: Any) -> Any:
     return expression._of if isinstance(expression, Label) else expression
 
 
-def all_rows(statement: Select[Any], columns: list[Mapped]) -> Iterator[list[Any]]:
-    """The columns of all rows of a collection: a row group at a time in place, or many of them joined."""
+def all_rows(statement: Select[Any], columns: list[Mapped], *, joined: bool = False) -> Iterator[list[Any]]:
+    """The columns of all rows of a collection: a row group at a time in place, or many of them joined.
+
+    With `joined`, scalars are joined even where they could stay in place: a batch costs its reader more than a copy.
+    """
     asked = [bare(each) for each in statement._outputs]
     paths = [KEYS if isinstance(each, Key) else getattr(each, "_path", ()) for each in asked]
     source = prepared(statement)[0]
@@ -55,7 +58,7 @@ def all_rows(statement: Select[Any], columns: list[Mapped]) -> Iterator[list[Any
             if batch.table is not table:
                 table = batch.table
                 are_scalars = all(path is KEYS or (path and is_scalar(table.items, path)) for path in paths)
-            if batch.is_as_stored and not (are_scalars and _is_copied(batch, asked, columns)):
+            if batch.is_as_stored and not (are_scalars and (joined or _is_copied(batch, asked, columns))):
                 if waiting:
                     yield from _joined(waiting, columns)
                     waiting, count = [], 0
