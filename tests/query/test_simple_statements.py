@@ -57,6 +57,7 @@ def test_what_is_simple() -> None:
         and is_simple(select(Boat.id, Boat.feet).select_from(Boat))
         and is_simple(select(Boat.id, Boat.feet).where(Boat.feet > 3))
         and is_simple(select(Boat).where(Boat.owner == 3))
+        and is_simple(select(cast(Any, Boat.feet).label("size"), Boat.id).where(Boat.feet > 3))
     )
     others: list[Any] = [
         select(Boat).where(Boat.owner.name == "Ann"),
@@ -110,6 +111,11 @@ def test_both_ways_give_the_same(monkeypatch: pytest.MonkeyPatch, looked_up: int
         select(func.max(Boats.name.bm25("rare"))).where(search),
         select(Boat.name, func.max(Boat.feet)).where(Boat.feet < 40).group_by(Boat.name).order_by(Boat.name),
         select(func.avg(Boat.feet)).group_by(Boat.name).order_by(Boat.name),
+        select(Boats.feet.label("size"), Boat.id, func.key().label("key")).where(Boat.feet == 7),
+        select(Boats.feet.label("size"), (Boat.id + 1).label("next")).order_by(desc(Boats.feet.label("size")), Boat.id),
+        select(Boats.feet.label("size"), func.count().label("number")).group_by(Boats.feet.label("size")),
+        select(Boats.id.label("key"), Boats.name.bm25("rare").label("score")).where(search).order_by(Boat.id),
+        select(func.max(Boat.feet).label("most"), (func.sum(Boat.feet) + 1).label("all")),
     ]
     for turn in range(4):
         for statement in statements:

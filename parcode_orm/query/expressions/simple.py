@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from .computed import Searched
 from .expressions import Expression
-from .nodes import Aggregate, Field, Item, Literal, Logical, Operation
+from .nodes import Aggregate, Field, Item, Label, Literal, Logical, Operation
 from .selectables import Entities, lazy_model
 
 S = TypeVar("S")
@@ -27,7 +27,7 @@ def are_simple(expressions: Iterable[Expression[Any]], cls: type[Any], also: Any
             leaf: Any = each
             if leaf._cls is not cls or leaf._source is not None:
                 return False
-        elif kind is Operation or kind is Logical or (also and isinstance(each, also)):
+        elif kind is Operation or kind is Logical or kind is Label or (also and isinstance(each, also)):
             if not are_simple(each._parts(), cls, also):
                 return False
         elif kind is not Literal:
@@ -59,7 +59,7 @@ def is_simple(statement: Any, also: Any = ()) -> bool:
 def class_named_first(statement: Any) -> Any:
     """The class of what a statement selects first, or aggregates; None if it is no field, or of an alias."""
     first = statement._outputs[0]
-    while type(first) is Aggregate:
+    while type(first) in (Aggregate, Label):
         first = first._of
     return first._cls if isinstance(first, Field | Item) and first._source is None else None
 
