@@ -196,15 +196,26 @@ class Texts(Vector):
         if self.whole is not None:
             return self.whole()
         count = len(self)
-        apart = (self.begins[1:] - self.ends[:-1] != 1).nonzero()[0] if count else ()
+        apart = self._apart() if count else ()
         if len(apart) * 8 > count:
             return self._one_by_one(0, count)
         found: list[Any] = []
         for first, last in pairwise([0, *(place + 1 for place in apart), count] if count else []):
-            # One byte lies between neighbours. Where it is a NUL that no value has, all are decoded together.
+            # A NUL lies between neighbours. Where no value has one, all are decoded together.
             values = self.decode(self.data[int(self.begins[first]) : int(self.ends[last - 1])]).split("\0")
             found += values if len(values) == last - first else self._one_by_one(first, last)
         return found
+
+    def _apart(self) -> Any:
+        """The places of values between which and the next one there is more or less than a NUL.
+
+        Values that have a NUL are stored without one between them. Then it may be a value of one byte.
+        """
+        ends = self.ends[:-1]
+        near = self.begins[1:] - ends == 1
+        if near.any():
+            near[near] = np.frombuffer(self.data, np.uint8)[ends[near]] == 0
+        return (~near).nonzero()[0]
 
     def _one_by_one(self, first: int, last: int) -> list[Any]:
         data, decode = self.data, self.decode
