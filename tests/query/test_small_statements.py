@@ -222,3 +222,15 @@ def test_what_cannot_be_compared_is_told_as_arrays_tell_it() -> None:
     rows = [Account.model_construct(id=1, level="high", tags=[])]
     with pytest.raises(QueryError, match=r"Account\.level > 3"):
         filtering.found(InMemoryBatch(rows), [Account.level > 3])  # type: ignore[operator, list-item]
+
+
+def test_the_sum_of_one_bool_is_a_number_everywhere(session: Session) -> None:
+    rows = [account(n) for n in (0, 1, 2, 5)]
+    for source in (rows, Account):
+        sums = select(Account.id, func.sum(Account.open)).select_from(source).where(Account.id < 3)
+        for found in (
+            session.execute(sums.group_by(Account.id)).all(),
+            session.execute(sums.group_by(Account.id)).all(),
+        ):
+            assert [type(row[1]) for row in found] == [int] * 3 and [row[1] for row in found] == [0, 0, 1]
+        assert type(session.scalar(select(func.sum(Account.open)).select_from(source).where(Account.id == 2))) is int

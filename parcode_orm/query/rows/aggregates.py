@@ -389,7 +389,7 @@ MERGE: dict[str, Callable[[Any, Any], Any]] = {
 FINISH: dict[str, Callable[[Any], Any]] = {
     "count": lambda state: state or 0,
     "count_distinct": lambda state: len(state or ()),
-    "sum": lambda state: 0 if state is None else state,
+    "sum": lambda state: 0 if state is None else int(state) if type(state) is bool else state,
     "min": _same,
     "max": _same,
     "avg": lambda state: None if state is None else state[0] / state[1],
