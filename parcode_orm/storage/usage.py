@@ -55,14 +55,10 @@ def released(source: Source, catalog: Reference, kept: Collection[int]) -> tuple
 def _known_below(below: Mapping[int, Sequence[Reference]], kept: Iterable[int]) -> set[int]:
     """The offsets of chunks that are in use, as those at `kept` refer to them, as far as `below` tells."""
     found: set[int] = set()
-    waiting = [kept]
-    while waiting:
-        for offset in waiting.pop():
-            refs = below.get(offset)
-            if refs is not None:
-                fresh = [each.offset for each in refs if each.offset not in found]
-                found.update(fresh)
-                waiting.append(fresh)
+    fresh = set(kept)
+    while fresh:  # a level at a time
+        fresh = {ref[0] for offset in fresh if offset in below for ref in below[offset]} - found
+        found |= fresh
     return found
 
 
