@@ -45,14 +45,14 @@ def _dump(value: LazyList[object], handler: Callable[[object], object]) -> objec
     return handler(value.load())
 
 
-def lazy_schema(plain: Any, handler: GetCoreSchemaHandler, cls: type) -> CoreSchema:
+def lazy_schema(plain: object, handler: GetCoreSchemaHandler, cls: type) -> CoreSchema:
     """The schema of the type `plain` for an annotation that names `cls`, the lazy class of such collections."""
     schema = handler.generate_schema(plain)
     wrapper = getattr(getattr(handler, "_generate_schema", None), "_config_wrapper", None)
     spec = item_spec(cls.__name__, handler.field_name or "", plain, getattr(wrapper, "config_dict", ConfigDict()))
     assert spec is not None
 
-    def validate(value: Any, handler: Callable[[Any], Any]) -> Any:
+    def validate(value: object, handler: Callable[[Any], Any]) -> Any:
         return enter(spec, value, handler) if is_lazy_collection(value) else handler(value)
 
     def dump(value: Any, handler: Callable[[Any], Any]) -> Any:
@@ -98,7 +98,7 @@ class LazyList(ArrowStream, MutableSequence[T], Generic[T]):
         self._column = column
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         """As an annotation it is validated and dumped as a list; lazy lists pass as they are."""
         return lazy_schema(GenericAlias(list, get_args(source) or (Any,)), handler, cls)
 
@@ -325,7 +325,7 @@ class LazyList(ArrowStream, MutableSequence[T], Generic[T]):
             return NotImplemented
         return [*self, *other]
 
-    def __radd__(self, other: Any) -> list[T]:
+    def __radd__(self, other: object) -> list[T]:
         return [*other, *self] if isinstance(other, list) else NotImplemented
 
     def copy(self) -> list[T]:

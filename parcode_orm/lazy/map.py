@@ -123,7 +123,7 @@ class LazyMap(ArrowStream, MutableMapping[K, V], Generic[K, V]):
         self._column = column
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         """As an annotation it is validated and dumped as a dictionary; lazy maps pass as they are."""
         return lazy_schema(GenericAlias(dict, get_args(source) or (Any, Any)), handler, cls)
 
@@ -198,7 +198,7 @@ class LazyMap(ArrowStream, MutableMapping[K, V], Generic[K, V]):
     def setdefault(self: LazyMap[K, V | None], key: K, default: None = None, /) -> V | None: ...
     @overload
     def setdefault(self, key: K, default: V, /) -> V: ...
-    def setdefault(self, key: Any, default: Any = None, /) -> Any:
+    def setdefault(self, key: object, default: object = None, /) -> Any:
         """The value of `key`, which is `default` from now on where there was none."""
         rows = self._changing()
         value = rows.find(key, MISSING)
@@ -314,15 +314,15 @@ class LazyMap(ArrowStream, MutableMapping[K, V], Generic[K, V]):
                 return False
         return True
 
-    def __or__(self, other: Any) -> dict[Any, Any]:
+    def __or__(self, other: object) -> dict[Any, Any]:
         if not isinstance(other, dict | LazyMap):
             return NotImplemented
         return {**dict(self.items()), **dict(other.items())}
 
-    def __ror__(self, other: Any) -> dict[Any, Any]:
+    def __ror__(self, other: object) -> dict[Any, Any]:
         return {**other, **dict(self.items())} if isinstance(other, dict) else NotImplemented
 
-    def __ior__(self, other: Any) -> LazyMap[K, V]:
+    def __ior__(self, other: object) -> LazyMap[K, V]:
         self.update(other)
         return self
 

@@ -35,7 +35,7 @@ from .equality import OTHER, PERHAPS, SAME, compare_values, items_differ, plainl
 EQUAL_TELLS = EXACT_ATOMS | {date, timedelta, UUID}  # types whose `==` tells all
 
 
-def elsewhere(view: Any, rows: Sequence[int], proxies: Sequence[Any]) -> list[int]:
+def elsewhere(view: Any, rows: Sequence[int], proxies: Sequence[object]) -> list[int]:
     """The places of objects that do not stand for their rows of `view` now, be they lazy or plain."""
     if not view.strays:
         return []
@@ -116,10 +116,10 @@ def perhaps_changed(group: Group, held: Mapping[int, object], names: Collection[
     return found
 
 
-_UNREAD: Any = object()
+_UNREAD: object = object()
 
 
-def _is_stored(view: RowView, name: str, row: int, value: Any) -> bool:
+def _is_stored(view: RowView, name: str, row: int, value: object) -> bool:
     """Whether a value is surely the stored one of a field, and cannot change in place."""
     cls = type(value)
     if cls not in EQUAL_TELLS and cls is not float:
@@ -154,7 +154,7 @@ def surely_changed(view: Any, values: Mapping[int, Any]) -> set[int]:
     return found
 
 
-def _differing(view: RowView, name: str, rows: Sequence[int], values: list[Any]) -> bytes | None:
+def _differing(view: RowView, name: str, rows: Sequence[int], values: list[object]) -> bytes | None:
     """A mark for each of those `values` of a field; None if all are the stored ones."""
     column = view.column.places[name][1]
     unsure = bytes([PERHAPS]) * len(values)
@@ -180,7 +180,7 @@ def _marks(values: list[Any], stored: list[Any]) -> bytes | None:
     return bytes(found)
 
 
-def _mark(value: Any, stored: Any) -> int:
+def _mark(value: object, stored: object) -> int:
     """As `compare_values`, of values that this cannot tell apart.
 
     Unequal values of one type are stored as other bytes, as each is read again as it was.
@@ -202,7 +202,7 @@ def _mark(value: Any, stored: Any) -> int:
     return SAME if _are_same([value], [stored]) else OTHER if plainly_differ(value, stored) else PERHAPS
 
 
-def _surely_unequal(value: Any, stored: Any) -> bool:
+def _surely_unequal(value: object, stored: object) -> bool:
     try:
         return bool(value != stored and (value == value or stored == stored))  # NaN equals nothing
     except Exception:  # a signaling NaN, or the code of a time zone

@@ -53,7 +53,7 @@ class ByKey(Connection):
             _check_key(cls, key)
         return found
 
-    def get_one(self, cls: type[M], key: Any) -> M:
+    def get_one(self, cls: type[M], key: object) -> M:
         """As `get`, but what is missing is an error.
 
         Raises:
@@ -94,7 +94,7 @@ class ByKey(Connection):
         return made, True
 
     def update_or_create(
-        self, cls: type[M], /, defaults: dict[str, Any] | None = None, **values: Any
+        self, cls: type[M], /, defaults: dict[str, Any] | None = None, **values: object
     ) -> tuple[M, bool]:
         """As `get_or_create`; of an entity that is there, the fields `defaults` are assigned.
 
@@ -145,7 +145,7 @@ def _check_key(cls: Any, key: Any) -> None:
             raise TypeError(f"no key of {cls.__qualname__} is {told(part)}: {problem}") from None
 
 
-def _entity_class(cls: Any) -> Any:
+def _entity_class(cls: object) -> Any:
     cls = plain_class(cls)
     if not (isinstance(cls, type) and issubclass(cls, Model)):
         raise TypeError(f"entities are asked for by their class, a subclass of parcode_orm.Model, not by {called(cls)}")

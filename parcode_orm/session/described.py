@@ -78,7 +78,7 @@ class FileSchema(dict[str, Any]):
             return [_for_people(writer, each) for each in writer.classes.every]
 
 
-def _for_people(writer: Writer, each: Stored) -> dict[str, Any]:
+def _for_people(writer: Writer, each: Stored) -> dict[str, object]:
     writer.at(each)
     marks, _ = writer.marks(each)
     fields = [{"name": name, "type": writer.type(node), "mark": marks.get(name, "")} for name, node in each.fields]
@@ -131,6 +131,6 @@ def _json(node: Any, names: dict[str, str]) -> dict[str, object]:
     return {**found, "uniqueItems": True} if kind in ("set", "frozenset") else found
 
 
-def spelled(node: Any) -> str:
+def spelled(node: object) -> str:
     """The type of values of a description, as Python source spells it."""
     return Writer({}).type(node)

@@ -88,7 +88,7 @@ def _compare(value: Any, stored: Any, levels: int) -> int:
     return most
 
 
-def plainly_differ(value: Any, stored: Any) -> bool | None:
+def plainly_differ(value: object, stored: object) -> bool | None:
     """Whether two references, or lists or dictionaries of plain values, or of lists or dictionaries of these, differ.
 
     None if only encoding tells.

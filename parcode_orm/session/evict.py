@@ -155,7 +155,7 @@ def _hold_moved(table: Table) -> None:
             group.held.update({rows[at]: proxies[at] for at in elsewhere(view, rows, proxies)})
 
 
-def _changed(handed: dict[int, Any]) -> set[int]:
+def _changed(handed: dict[int, object]) -> set[int]:
     compare = Comparison().object
     same = {id(item) for item in once(handed.values()) if is_proxy(item) and not compare(item)}
     return {place for place, item in handed.items() if id(item) not in same}

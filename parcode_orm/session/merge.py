@@ -28,7 +28,7 @@ def copied(obj: Any, space: Any) -> Any:
     return _bound(obj.model_load(), space, anew=True)
 
 
-def own_references(cls: type[Any], objs: Iterable[Any], space: Any) -> None:
+def own_references(cls: type[Any], objs: Iterable[Any], space: object) -> None:
     """Let references of objects that are added, and were made of keys, find their targets through `space`.
 
     Each object gets references of its own: a default may be shared by objects of several sessions.
@@ -74,7 +74,7 @@ def _bound(value: Any, space: Any, *, anew: bool) -> Any:
     return value
 
 
-def _bound_reference(ref: Ref[Any], space: Any, *, anew: bool) -> Ref[Any]:
+def _bound_reference(ref: Ref[object], space: object, *, anew: bool) -> Ref[object]:
     key = ref.key
     if anew and key is not None:
         return make_ref(ref._cls, key, space)

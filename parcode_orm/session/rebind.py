@@ -111,7 +111,7 @@ def _settle_items(container: Any, items: Any, stored: Stored, owner: object) -> 
                 container[key] = new
 
 
-def _reference_to(value: Any, stored: Stored) -> Ref[Any] | None:
+def _reference_to(value: object, stored: Stored) -> Ref[object] | None:
     """The reference as which an entity in a collection was stored; None where it is no target of one."""
     if not isinstance(value, Model) or not key_fields(value.__class__):
         return None

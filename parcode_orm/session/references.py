@@ -149,7 +149,7 @@ def _nothing(values: list[object]) -> set[int]:
     return set()
 
 
-def _items(values: list[Any]) -> set[int]:
+def _items(values: list[object]) -> set[int]:
     return _parts(values, values)
 
 
@@ -192,7 +192,7 @@ def _objects(values: list[object]) -> set[int]:
     return _columns([each.__dict__ for each in values]) if hasattr(values[0], "__dict__") else set(range(len(values)))
 
 
-def _models(values: list[Any]) -> set[int]:
+def _models(values: list[object]) -> set[int]:
     found = _columns(list(map(get_dict, values)))
     looks = ((_sets, _FIELDS_SET), (_extras, _EXTRA), (_privates, _PRIVATE))
     for look, slot in () if none_set(EVERY, values) else looks:

@@ -297,7 +297,7 @@ class Writer:
     def _literal(self, values: Any) -> str:
         return f"{self.imported('typing', 'Literal')}[{', '.join(values)}]"
 
-    def _union(self, arms: list[Any]) -> str:
+    def _union(self, arms: list[object]) -> str:
         if arms[-1] == "any" and len(arms) == 3 and isinstance(arms[0], dict) and arms[0].keys() == {"list"}:
             return f"{self.imported('collections.abc', 'Sequence')}[{self.type(arms[0]['list'])}]"
         return " | ".join(self.type(arm) for arm in arms if arm != FALLBACK)
@@ -325,7 +325,7 @@ class Writer:
             return f"{found}[{self.type(node['stored'])}]" if called == "Secret" else found
         return self.type(node["stored"])
 
-    def _reference(self, node: dict[str, Any]) -> str:
+    def _reference(self, node: dict[str, object]) -> str:
         """A reference to a class of the file; the type of its keys, if the file has no entities of the class."""
         there = [
             each.name for each in self.classes.every if (each.role, each.body["struct"]) == ("entities", node["ref"])

@@ -53,7 +53,7 @@ def kind_of_class(cls: type) -> str:
     return "dataclass" if found == "leaf" and dataclasses.is_dataclass(cls) else found
 
 
-def inner_of(values: list[Any]) -> list[Any]:
+def inner_of(values: list[Any]) -> list[object]:
     """What plain objects or containers of one class hold in memory, one step down, but for values that hold nothing."""
     kind = kind_of(values[0])
     if kind in ("list", "tuple"):
@@ -154,7 +154,7 @@ def path_to(value: object, target: object) -> list[Step] | None:
     return None
 
 
-def name_of_place(objects: Iterable[Any], target: object) -> str:
+def name_of_place(objects: Iterable[object], target: object) -> str:
     """Where `target` lies below one of `objects`, for a message: `World.players['Hero'].items`."""
     for each in objects:
         steps = path_to(each, target)

@@ -20,7 +20,7 @@ from ..unit_of_work import UnitOfWork
 from .holders import first_met, holders
 from .tables import entities, table_in
 
-Referred = Mapping[type[Any], Collection[Any]]
+Referred = Mapping[type[object], Collection[object]]
 """Keys to which references lead, by the class of the targets."""
 
 
@@ -46,7 +46,7 @@ def _known(work: UnitOfWork, cls: type[Any], keys: list[Any]) -> list[Any]:
     return known_keys(table_in(rows), keys)
 
 
-def _refuse(work: UnitOfWork, cls: type[Any], missing: Collection[Any]) -> None:
+def _refuse(work: UnitOfWork, cls: type[object], missing: Collection[object]) -> None:
     """Raise for the first reference to one of the `missing` keys. Rows that were taken back may have told of others."""
     called = name_of(cls)
     for holder in holders(work)[0]:

@@ -126,7 +126,7 @@ def _move(work: UnitOfWork, root: Root, changed: Changed, undo: ExitStack) -> se
     return old
 
 
-def _check_ours(work: UnitOfWork, obj: Any) -> None:
+def _check_ours(work: UnitOfWork, obj: object) -> None:
     owner = owner_of(obj)
     if owner not in (None, work.owner) and not owner.ended:
         raise SessionError(

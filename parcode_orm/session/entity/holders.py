@@ -145,7 +145,7 @@ def _values(of: StoredEntities, name: str) -> Iterator[tuple[Any, Any]]:
 # -- references in objects ---------------------------------------------------------------------------------------------
 
 
-def matching(column: StructColumn, obj: Any, place: Place) -> Iterator[Met]:
+def matching(column: StructColumn, obj: object, place: Place) -> Iterator[Met]:
     """The references of an object at a place."""
     rules = {place.rule, "cascade"} if place.rule == "restrict" else {place.rule}
     return (each for each in met_in_field(column, obj, place.field, place.called) if each.rule in rules)

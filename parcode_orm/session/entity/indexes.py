@@ -206,7 +206,7 @@ def _as_long(order: Order, bound: object) -> Order | None:
     return lambda value: order(value)[:length]
 
 
-def _within(asked: Range, order: Order, values: Sequence[Any]) -> tuple[int, int]:
+def _within(asked: Range, order: Order, values: Sequence[object]) -> tuple[int, int]:
     """The places of the values that lie in a range, the first one and the one after the last."""
     first, last = 0, len(values)
     if asked.low is not None:

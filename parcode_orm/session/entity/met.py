@@ -60,7 +60,7 @@ class Here(NamedTuple):
         return Here(self.where + where, self.rule, holder, step)
 
 
-def met_in_field(column: Struct, obj: Any, name: str, called: str) -> Iterator[Met]:
+def met_in_field(column: Struct, obj: object, name: str, called: str) -> Iterator[Met]:
     """The references to the class `called` in a field of a model."""
     here = Here(f".{name}", rule_of(column.plan.cls, name), obj, name)
     yield from met(column.places[name][1], field_value(obj, name), called, here)
@@ -96,7 +96,7 @@ def met(column: Column, value: Any, called: str, here: Here) -> Iterator[Met]:
             yield from met(arm, value, called, here)
 
 
-def _in_struct(column: Struct, value: Any, called: str, here: Here) -> Iterator[Met]:
+def _in_struct(column: Struct, value: object, called: str, here: Here) -> Iterator[Met]:
     cls = value.__class__
     compile_class = column.plan.struct_for
     others = cls is not column.plan.cls and cls is not dict  # of a TypedDict there are no objects
@@ -108,7 +108,7 @@ def _in_struct(column: Struct, value: Any, called: str, here: Here) -> Iterator[
             yield from met(part, _field(value, name), called, below)
 
 
-def _field(value: Any, name: str) -> Any:
+def _field(value: object, name: str) -> Any:
     if isinstance(value, dict):
         return value.get(name)
     return field_value(value, name) if hasattr(value, "__pydantic_fields_set__") else getattr(value, name, None)
@@ -149,16 +149,16 @@ def _put_back(holder: list[Any] | dict[Any, Any]) -> Callable[[Any, Any], None]:
     return _fill_list if isinstance(holder, list) else _fill_dict
 
 
-def _fill_list(holder: list[Any], values: list[Any]) -> None:
+def _fill_list(holder: list[object], values: list[object]) -> None:
     holder[:] = values
 
 
-def _fill_dict(holder: dict[Any, Any], values: dict[Any, Any]) -> None:
+def _fill_dict(holder: dict[object, object], values: dict[object, object]) -> None:
     holder.clear()
     holder.update(values)
 
 
-def set_field(work: UnitOfWork, obj: Any, name: str, value: Any, undo: ExitStack) -> None:
+def set_field(work: UnitOfWork, obj: Any, name: str, value: object, undo: ExitStack) -> None:
     """Set a field of an object, frozen or not; nothing is validated. `undo` takes that back."""
     if not hasattr(obj, "__pydantic_fields_set__"):
         undo.enter_context(unless_stored(work, partial(object.__setattr__, obj, name, getattr(obj, name))))
@@ -176,7 +176,7 @@ def set_field(work: UnitOfWork, obj: Any, name: str, value: Any, undo: ExitStack
         touch(obj)
 
 
-def _as_it_was(obj: Any, name: str, before: Any, *, was_set: bool) -> None:
+def _as_it_was(obj: Any, name: str, before: object, *, was_set: bool) -> None:
     values = get_dict(obj)
     if before is MISSING:
         values.pop(name, None)

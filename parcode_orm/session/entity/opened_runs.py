@@ -20,7 +20,7 @@ from .long_runs import Entry, part
 FENCE_BYTES = 64  # of memory: a value among the fences
 MOST_FENCES = 1 << 16  # in memory, of all runs of an index
 
-Within = Callable[[Sequence[Any]], tuple[int, int]]
+Within = Callable[[Sequence[object]], tuple[int, int]]
 
 
 class OpenRun(NamedTuple):
@@ -84,7 +84,7 @@ def _place(runs: LazyList[Any]) -> object:
     return None if found is None else (found.view, found.row, found.after)
 
 
-def entries_between(entries: Any, start: int, stop: int, within: Within) -> list[Entry]:
+def entries_between(entries: object, start: int, stop: int, within: Within) -> list[Entry]:
     """Those of the entries `start` to `stop` that are `within` a range, of which only the values are read at first.
 
     `within` gives the first place among values, and the one after the last.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from ...model.entity_names import field_of
 from ...model.indexes import IndexSpec, Path, indexes_of
@@ -49,7 +48,7 @@ def point_way(table: object, cls: type, where: Sequence[Expression[bool]], limit
     return None
 
 
-def _point(condition: Expression[bool]) -> tuple[Path | None, Any]:
+def _point(condition: Expression[bool]) -> tuple[Path | None, object]:
     """The path of a field and the value that it must have; no path if a condition is another one."""
     if type(condition) is Operation and condition._operator == "==":
         one, other = condition._args
@@ -58,7 +57,7 @@ def _point(condition: Expression[bool]) -> tuple[Path | None, Any]:
     return None, None
 
 
-def _by_runs(table: object, spec: IndexSpec, path: Path, value: Any, limits: Limits) -> Way | None:
+def _by_runs(table: object, spec: IndexSpec, path: Path, value: object, limits: Limits) -> Way | None:
     order = order_of_parts(spec.types)
     if order is not itself or spec.types[0] is not type(value):
         return None

@@ -58,7 +58,7 @@ class Keys(NamedTuple):
         """The primary keys of entities."""
         return self.of_columns([field_values(objs, name) for name in self.fields])
 
-    def of_columns(self, columns: list[list[Any]]) -> list[Any]:
+    def of_columns(self, columns: list[list[object]]) -> list[object]:
         """The primary keys of entities whose key fields have these values, a list a field."""
         if self.refer:
             columns = [list(map(key_value, column)) for column in columns]

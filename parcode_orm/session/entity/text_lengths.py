@@ -115,12 +115,12 @@ class Lengths:
         return Rows(ids, self._whole().astype(np.int64) - 1)
 
 
-def rows_in(run: Any) -> Rows:
+def rows_in(run: object) -> Rows:
     """The rows that a run covers."""
     return Lengths(run).every()
 
 
-def known_length(runs: Iterable[Any], ids: Array) -> Array:
+def known_length(runs: Iterable[object], ids: Array) -> Array:
     """The number of words of rows, as the newest run that covers them has it; GONE if none does."""
     found = np.full(len(ids), GONE)
     for run in runs:

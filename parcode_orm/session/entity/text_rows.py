@@ -43,7 +43,7 @@ def every_text(table: Table, spec: IndexSpec) -> Iterator[Change]:
         yield Entries([], []), Entries([column[at] for at in there], [piece.first + at for at in there])
 
 
-def _texts(table: Table, piece: Piece, spec: IndexSpec) -> list[Any]:
+def _texts(table: Table, piece: Piece, spec: IndexSpec) -> list[object]:
     if piece.rows is not None:
         return index_column(spec, partial(field_values, piece.rows))
     group = table.group(piece)

@@ -63,7 +63,7 @@ def unknown(work: UnitOfWork, names: Collection[str]) -> list[Unknown]:
     return [Unknown(name, each) for name in names if isinstance(each := found.get(name), Schema)]
 
 
-def entity_node(node: Any) -> Any:
+def entity_node(node: object) -> object:
     """The description of the entities in that of the rows of their table."""
     while isinstance(node, dict) and "struct" not in node:
         (kind,) = node
@@ -76,7 +76,7 @@ def _names(work: UnitOfWork, called: str) -> frozenset[str]:
     return frozenset({called, *class_names(entity_class(work.roots[called + SUFFIX].obj.__class__))})
 
 
-def mentions(schema: Schema, node: Any, names: frozenset[str], seen: set[str]) -> bool:
+def mentions(schema: Schema, node: object, names: frozenset[str], seen: set[str]) -> bool:
     """Whether a description names references to a class that has one of `names`."""
     if isinstance(node, list):
         return any(mentions(schema, each, names, seen) for each in node)

@@ -76,7 +76,7 @@ def stored_values(view: View, rows: Sequence[int], name: str) -> list[object]:
     return [field_value(view.get(row), name) for row in rows]
 
 
-def _keys(values: list[Any], target: type) -> list[object]:
+def _keys(values: list[object], target: type) -> list[object]:
     """The keys of references to `target`. Objects and keys may stand in their place, until they are stored."""
     return [
         value.key if type(value) is Ref else key_of(value) if value.__class__ is target else value for value in values

@@ -148,7 +148,7 @@ def _ways(table: object, cls: type, scope: Scope, limits: Limits) -> Iterator[Wa
 
 
 @per_class
-def _key_spec(cls: Any) -> IndexSpec:
+def _key_spec(cls: object) -> IndexSpec:
     """The key of a class, as an index."""
     return IndexSpec(tuple((name,) for name in keys_of(cls).fields), (), unique=True)
 

@@ -103,7 +103,7 @@ class Readers:
         self._known: dict[str, type | None] = dict(known)
         self._newest = newest
 
-    def both(self, old: FileSpace | None, earlier: str, new: FileSpace, name: str) -> tuple[Any, Any]:
+    def both(self, old: FileSpace | None, earlier: str, new: FileSpace, name: str) -> tuple[object, object]:
         """A root in two commits, by one class if possible; MISSING where a commit has none."""
         sides = ((old, earlier), (new, name))
         stored = [(space, each) for space, each in sides if space is not None and each in space.source.catalog.roots]

@@ -93,7 +93,7 @@ def _are_collections(old: object, new: object) -> bool:
     )
 
 
-def _is_same(old: Any, new: Any) -> bool:
+def _is_same(old: object, new: object) -> bool:
     """As `compare` says; members of enums that are made of two stored schemas are the same by name and value."""
     if isinstance(old, Enum) and isinstance(new, Enum) and old.__class__ is not new.__class__:
         made = old.__class__.__module__ == new.__class__.__module__ == GENERATED
@@ -101,7 +101,7 @@ def _is_same(old: Any, new: Any) -> bool:
     return is_same(old, new)
 
 
-def _by_field(old: Any, new: Any) -> bool:
+def _by_field(old: object, new: object) -> bool:
     """Whether two values are compared field by field: of one class, or of classes made of two stored schemas of it."""
     cls, other = old.__class__, new.__class__
     if not (issubclass(cls, BaseModel) or dataclasses.is_dataclass(cls)):
@@ -227,7 +227,7 @@ def _maps(mine: PairRows, theirs: PairRows, row: Row, *, is_key: bool = False) -
             yield RowChange("inserted", item(found.name), None, partial(theirs.get, found.new))
 
 
-def _pairs(found: Pairs, mine: Side, theirs: Side, item: Callable[[Any], Row]) -> Iterator[RowChange]:
+def _pairs(found: Pairs, mine: Side, theirs: Side, item: Callable[[object], Row]) -> Iterator[RowChange]:
     """The changes of rows that stand beside each other: where columns tell which differ, and how, no object is made."""
     names, old, new = found.names, found.batch.old, found.batch.new
     for i in found.batch.part.rows:
