@@ -359,8 +359,8 @@ class _Abandoned(FileSpace):
     @property
     def writable(self) -> bool:  # type: ignore[override]
         raise DetachedError(
-            "the session has let go of this object in a rollback() or refresh(), so a change to it would not be "
-            "stored: take it from session.root(...) again"
+            "the session has let go of this object in a rollback(), refresh() or revert(), so a change to it would not "
+            "be stored: take it from the session again"
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from parcode_orm import Chunk, Model, Session, ShardedMap, load, save
-from parcode_orm.errors import ConflictError, EncodeError, SessionError
+from parcode_orm.errors import ConflictError, DetachedError, EncodeError, SessionError
 
 SMALL, LARGE = 3, 9000
 
@@ -285,3 +285,16 @@ def test_a_row_that_handed_out_nothing_goes_to_the_other_file(path: Path, tmp_pa
         session.commit()
     found = load(tmp_path / "y.par", A)
     assert found.rows[2].n == found.by["2"].n == 77
+
+
+def test_a_row_that_a_revert_let_go_of_says_so(path: Path) -> None:
+    with Session(path) as session:
+        row = session.root(A).rows[1]
+        session.root(A).v = 2
+        session.commit()
+        session.revert(1)
+        with pytest.raises(DetachedError, match=r"rollback\(\), refresh\(\) or revert\(\)"):
+            row.n = 5
+        session.root(A).rows[1].n = 6
+        session.commit()
+    assert load(path, A).rows[1].n == 6
