@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from functools import partial
 from itertools import accumulate, pairwise, takewhile
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from ..codec import trail
@@ -64,7 +65,7 @@ class Moved(NamedTuple):
                 rows = [row for row, value in zip(rows, values, strict=True) if type(value) not in ATOMIC]
                 values = [value for value in values if type(value) not in ATOMIC]
             return Known(rows, values, [True] * len(rows))
-        found = {row: each for row, each in _in_memory(table, piece).items() if self.start <= row < self.stop}
+        found = _in_memory(table, piece, self.start, self.stop)
         values = [value for value, _ in found.values()]
         return Known([row - self.start + self.at for row in found], values, [must for _, must in found.values()])
 
@@ -206,8 +207,8 @@ class Rewriter:
         found: list[Part] = []
         done = 0
         held: dict[int, Any] = self._table.held.get(group.ref.offset) or {}  # what is not held is as it was stored
-        for row in sorted(row for row in held if piece.start <= row < piece.start + piece.length):
-            found += [self._stretch(group, piece, done, row - piece.start), [held[row]]]
+        for row, value in sorted(piece.among(held), key=itemgetter(0)):
+            found += [self._stretch(group, piece, done, row - piece.start), [value]]
             done = row - piece.start + 1
         found.append(self._stretch(group, piece, done, piece.length))
         return joined_parts(found)
@@ -312,7 +313,7 @@ class Rewriter:
         """The error, with the key or the position of the row that it is about."""
         if piece.keys is not None:
             return trail.below(problem, f"[{piece.keys[row]!r}]", 0)
-        value = _in_memory(self._table, piece)[row][0] if isinstance(piece, _Joined) else (piece.rows or [])[row]
+        value = _in_memory(self._table, piece, row, row + 1)[row][0]
         position = 0
         for other, _, _ in self._table.tree.pieces():
             known = dict(enumerate(other.rows or ()))
@@ -326,22 +327,30 @@ class Rewriter:
         return problem
 
 
-def _in_memory(table: Table, piece: Piece) -> dict[int, tuple[Any, bool]]:
-    """What of the piece's rows the program may hold, by row, and whether it must be held.
+def _in_memory(table: Table, piece: Piece, start: int, stop: int) -> dict[int, tuple[Any, bool]]:
+    """What of the rows `start` to `stop` of a piece the program may hold, by row, and whether it must be held.
 
     Proxies that are known only to their view are among it.
     """
     if isinstance(piece, _Joined):
-        return {at + row: value for at, part in piece.parts for row, value in _in_memory(table, part).items()}
+        parts = piece.parts
+        first, end = bisect_right(parts, start, key=itemgetter(0)) - 1, bisect_left(parts, stop, key=itemgetter(0))
+        return {
+            at + row: value
+            for at, part in parts[max(first, 0) : end]
+            for row, value in _in_memory(table, part, max(start - at, 0), min(stop - at, part.length)).items()
+        }
     if piece.rows is not None or not isinstance(piece.ref, Reference):
-        return {row: (value, True) for row, value in enumerate(piece.rows or ()) if type(value) not in ATOMIC}
+        rows = enumerate((piece.rows or ())[start:stop], start)
+        return {row: (value, True) for row, value in rows if type(value) not in ATOMIC}
     found: dict[int, tuple[Any, bool]] = {}
     group = table.groups.get(piece.ref.offset)
-    for row, known in piece.among({} if group is None else group.live):
+    ours = piece.part(max(start, 0), min(stop, piece.length)) if (start, stop) != (0, piece.length) else piece
+    for row, known in ours.among({} if group is None else group.live):
         proxy = known()
         if proxy is not None:
             found[row - piece.start] = (proxy, False)
-    for row, value in piece.among(table.held.get(piece.ref.offset, {})):
+    for row, value in ours.among(table.held.get(piece.ref.offset, {})):
         found[row - piece.start] = (value, True)
     return found
 

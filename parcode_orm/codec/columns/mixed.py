@@ -8,7 +8,9 @@ a tenth of making objects and taking these apart.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
 from ..base import Column, is_lazy_collection
@@ -20,14 +22,15 @@ Part = Stretch | list[Any]
 class Mixed:
     """Values given as `parts`, in order. Columns that say `mixes` take it, others a list."""
 
-    __slots__ = ("_count", "parts")
+    __slots__ = ("_ends", "parts")
 
     def __init__(self, parts: list[Any]) -> None:
         self.parts = parts
-        self._count = sum([part.stop - part.start if isinstance(part, Stretch) else len(part) for part in parts])
+        sizes = [part.stop - part.start if isinstance(part, Stretch) else len(part) for part in parts]
+        self._ends = list(accumulate(sizes))
 
     def __len__(self) -> int:
-        return self._count
+        return self._ends[-1] if self._ends else 0
 
     def plain(self, column: Column) -> list[Any]:
         """All values in one list."""
@@ -43,16 +46,16 @@ class Mixed:
     def cut(self, start: int, stop: int) -> Mixed:
         """The values `start` to `stop`."""
         found: list[Part] = []
-        at = 0
-        for part in self.parts:
-            size = part.stop - part.start if isinstance(part, Stretch) else len(part)
-            a, b = max(start - at, 0), min(stop - at, size)
-            if a < b:
-                if isinstance(part, Stretch):
-                    found.append(part._replace(start=part.start + a, stop=part.start + b))
-                else:
-                    found.append(part[a:b])
-            at += size
+        ends = self._ends
+        first = bisect_right(ends, start)
+        end = bisect_left(ends, stop, first) + 1  # there are `stop` values at least
+        for i in range(first, end if start < stop else first):
+            part, begin = self.parts[i], ends[i - 1] if i else 0
+            a, b = max(start, begin) - begin, min(stop, ends[i]) - begin
+            if a < b and isinstance(part, Stretch):
+                found.append(part._replace(start=part.start + a, stop=part.start + b))
+            elif a < b:
+                found.append(part[a:b])
         return Mixed(found)
 
 
