@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .inspector.report import Report, VerifyReport
     from .inspector.survey import inspect
     from .inspector.verify import verify
+    from .interop.aio import AsyncSession as AsyncSession  # documented with its module
     from .interop.dataset import Dataset, dataset
     from .query import (
         aliased,
@@ -158,6 +159,7 @@ _HOMES = {
     ".inspector.report": "Report VerifyReport",
     ".inspector.survey": "inspect",
     ".inspector.verify": "verify",
+    ".interop.aio": "AsyncSession",
     ".interop.dataset": "Dataset dataset",
     ".query": (
         "aliased all_ and_ any_ asc case cast col delete desc except_ exists explain func intersect len_ not_ or_ "

@@ -5,6 +5,7 @@ Methods import what only they need, so that a program that reads one field does 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from ..codec.entity_keys import key_value
@@ -82,7 +83,7 @@ class ByKey(Connection):
         """
         self._check_writable()
         cls = _entity_class(cls)
-        if not values:
+        if not values or not isinstance(defaults, Mapping | None):
             raise TypeError("name the fields that the object is found by: session.get_or_create(Player, name='ann')")
         found = self._having(cls, values)
         if found is not None:

@@ -12,6 +12,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ..codec.classes.names import name_of
+from ..codec.refs import Ref
 from ..codec.types.compile import struct_for
 from ..errors import NoResultFound, SessionError, told
 from ..lazy.proxy import is_lazy, plain_class
@@ -171,6 +172,7 @@ class Session(ByKey, Queries, Versions, Changes):
             SessionError: `obj` is no root or entity that is stored. One that was added and not committed: `expunge` it.
         """
         self._check_writable()
+        obj = obj.target if isinstance(obj, Ref) else obj
         if is_entity(obj.__class__):
             from .entity.changes import delete
 
@@ -191,6 +193,7 @@ class Session(ByKey, Queries, Versions, Changes):
             SessionError: `obj` is no root or entity of this session.
         """
         self._check_open()
+        obj = obj.target if isinstance(obj, Ref) else obj
         if is_entity(obj.__class__):
             from .entity.changes import expunge
 

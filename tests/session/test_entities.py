@@ -864,6 +864,8 @@ def test_merge_adds_or_changes(session: Session) -> None:
 
 
 def test_get_or_create_and_update_or_create(session: Session) -> None:
+    with pytest.raises(TypeError, match="name the fields that the object is found by"):
+        session.get_or_create(Player, "ann")  # type: ignore[arg-type]
     ann, made = session.get_or_create(Player, {"level": 3}, name="ann")
     assert made and (ann.id, ann.level) == (1, 3)
     for _ in range(2):

@@ -141,6 +141,17 @@ def session_path(session: Session) -> Any:
     return session._backend.path  # type: ignore[union-attr]
 
 
+def test_delete_and_expunge_take_a_reference_for_its_target(session: Session) -> None:
+    flight = session.get_one(Flight, 8)
+    flight.plane = "N1"  # type: ignore[assignment]
+    plane = session.get_one(Plane, "N1")
+    session.expunge(flight.plane)  # type: ignore[arg-type]
+    assert plane not in session
+    again = session.get_one(Plane, "N1")
+    session.delete(flight.plane)  # type: ignore[arg-type]
+    assert again is not plane and again in session.deleted
+
+
 def test_pending_and_deleted_targets_are_those_of_the_session(session: Session) -> None:
     flight = session.get_one(Flight, 8)
     new = Plane(tail="N9", year=9)

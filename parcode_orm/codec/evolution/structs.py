@@ -237,8 +237,8 @@ def _added(resolver: Resolver, today: Struct, name: str, where: str) -> Added:
     except NoDefault as problem:
         raise MigrationRequired(
             f"{where}: older rows do not have this field, and {problem}: give it a default, or write a migration with "
-            f"the operation AddField({model!r}, {field!r}, ...) that says what they get. If there is one, "
-            "apply it: parcode migrate"
+            f"the operation AddField({model!r}, {field!r}, ...) that says what they get (if there is one, apply it: "
+            "parcode migrate), or a method of the class with @upgrade that makes it of other fields"
         ) from None
     column = today.places[name][1]
     change = change_of(column.inner if isinstance(column, OptionalColumn) else column) or validator(today, name)

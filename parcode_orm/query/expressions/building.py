@@ -85,7 +85,11 @@ def condition(value: Any) -> Expression[bool]:
     if not isinstance(value, Expression):
         raise QueryError(
             f"a condition is an expression such as Player.level > 3, not {told(value)}"
-            + (": compare a field of the class, not of an object" if isinstance(value, bool) else "")
+            + (
+                ": compare a field of the class, not of an object; a property or computed field is not stored"
+                if isinstance(value, bool)
+                else ""
+            )
         )
     if value._tp is not bool and present(value._tp) not in (bool, Any):
         raise QueryError(f"{value} is {_what(value)}, and no condition: compare it with something")
