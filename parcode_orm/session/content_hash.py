@@ -86,7 +86,7 @@ class DigestSink(TableSink):
         """What was streamed since the last commit is not in the file."""
         raise UnreadStream
 
-    def refer(self, cls: type[Any], keys: Sequence[Any], fresh: Sequence[Any]) -> None:
+    def refer(self, cls: type[object], keys: Sequence[Any], fresh: Sequence[Any]) -> None:
         """Nothing is written."""
 
     def list_table(self, items: Column, values: object, compression: str | None) -> Ticket:

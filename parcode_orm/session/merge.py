@@ -28,7 +28,7 @@ def copied(obj: Any, space: Any) -> Any:
     return _bound(obj.model_load(), space, anew=True)
 
 
-def own_references(cls: type[Any], objs: Iterable[Any], space: object) -> None:
+def own_references(cls: type[object], objs: Iterable[Any], space: object) -> None:
     """Let references of objects that are added, and were made of keys, find their targets through `space`.
 
     Each object gets references of its own: a default may be shared by objects of several sessions.

@@ -98,7 +98,7 @@ def _differs(work: UnitOfWork, root: Root, obj: object, steps: list[Callable[[ob
 def check(work: UnitOfWork, compression: str | None) -> None:
     """Encode what the next commit would write, and write nothing; raises what it would raise for a value."""
     comparison = Comparison()
-    referred: dict[type[Any], set[Any]] = {}
+    referred: dict[type[object], set[Any]] = {}
     for root, state, _ in work.compared(compression, comparison):
         if state is State.CHANGED:
             source = work.source

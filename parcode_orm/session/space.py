@@ -74,7 +74,7 @@ class FileSpace:
         self.family = family
         if family is not None:
             family.watch(self)
-        self.tables: dict[type[Any], Any] = {}  # entities by key, as this commit has them, for objects that stand on it
+        self.tables: dict[type[object], Any] = {}  # entities by key, as this commit has them, for objects on it
         self._lives: dict[object, dict[int, weak[object]]] = {}
         self._shared = not writable  # whether views of the same rows know the same proxies
         self._until_sweep = SWEEP_EVERY
@@ -156,9 +156,9 @@ class FileSpace:
             found.update(spill.schemas)
         return found
 
-    def referred(self) -> dict[type[Any], set[Any]]:
+    def referred(self) -> dict[type[object], set[Any]]:
         """The keys of entities, by class, to which what was spilled refers."""
-        found: dict[type[Any], set[Any]] = {}
+        found: dict[type[object], set[Any]] = {}
         for spill in self._spills.values():
             for cls, keys in spill.referred.items():
                 found.setdefault(cls, set()).update(keys)
@@ -195,7 +195,7 @@ class FileSpace:
         """The view of the rows of an opened row group that the session knows already, or the group's own."""
         return group.items if self.family is None else self.family.owner.living(group)
 
-    def entity(self, cls: type[Any], key: Any) -> object:
+    def entity(self, cls: type[object], key: Any) -> object:
         """The entity of `cls` with this key, to which a reference that was read here leads.
 
         Raises:
@@ -209,7 +209,7 @@ class FileSpace:
         """Whether this space and `other` read one file, perhaps at different commits."""
         return bool(self.source.uuid == other.source.uuid)
 
-    def entities(self, cls: type[Any]) -> Mapping[Any, object]:
+    def entities(self, cls: type[object]) -> Mapping[Any, object]:
         """The entities of `cls` by key, as the objects that are read here see them."""
         found: Mapping[Any, object] = entities_seen[0](self, cls)
         return found

@@ -39,7 +39,7 @@ def _tried(read: Callable[[str], T], name: str) -> T | ParcodeError:
         return problem
 
 
-class Models(Mapping[str, type[Any]]):
+class Models(Mapping[str, type[object]]):
     """Classes for the roots and entities of a file, by name; each is made when it is asked for.
 
     `Player[]` is the name of the entities of `Player`. Without a root of that name, they have the short name.

@@ -32,7 +32,7 @@ def check_targets(work: UnitOfWork, referred: Referred) -> None:
             _refuse(work, cls, missing)
 
 
-def _known(work: UnitOfWork, cls: type[Any], keys: list[Any]) -> list[Any]:
+def _known(work: UnitOfWork, cls: type[object], keys: list[Any]) -> list[Any]:
     """Those of `keys` that entities of `cls` will have."""
     root = work.roots.get(table_name(cls))
     if root is not None:

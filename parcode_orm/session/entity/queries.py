@@ -71,11 +71,11 @@ class SessionHome(Home):
     def __init__(self, work: UnitOfWork) -> None:
         self._work = work
 
-    def entities(self, cls: type[Any]) -> StoredEntities:
+    def entities(self, cls: type[object]) -> StoredEntities:
         """See `Home`."""
         return StoredEntities(self._work, cls)
 
-    def keys(self, cls: type[Any], where: Expression[bool], most: int) -> list[Any] | None:
+    def keys(self, cls: type[object], where: Expression[bool], most: int) -> list[Any] | None:
         """See `Home`."""
         statement = Select[object](self.entities(cls), (Key(),), (where,), _limit=most + 1, _home=self)
         found = [key for part in run(statement) for key in part[0].tolist()]

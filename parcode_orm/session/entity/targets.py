@@ -15,7 +15,7 @@ from ..space import FileSpace
 from .tables import rows_of
 
 
-def entities_of(space: FileSpace, cls: type[Any]) -> Mapping[Any, object]:
+def entities_of(space: FileSpace, cls: type[object]) -> Mapping[Any, object]:
     """The entities of `cls` by key, as the objects that `space` gives see them.
 
     In a session that goes on, they are the session's, with all pending changes. Objects that stand on another commit,
@@ -26,7 +26,7 @@ def entities_of(space: FileSpace, cls: type[Any]) -> Mapping[Any, object]:
     return rows_of(work, cls) if work is not None and work.reads_through(space) else stored_entities(space, cls)
 
 
-def stored_entities(space: FileSpace, cls: type[Any]) -> Mapping[Any, object]:
+def stored_entities(space: FileSpace, cls: type[object]) -> Mapping[Any, object]:
     """The entities of `cls` by key, as the commit has them that `space` reads."""
     if cls not in space.tables:
         apart = space.tables.setdefault(FileSpace, _detached(space))
