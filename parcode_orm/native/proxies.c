@@ -356,13 +356,18 @@ none_filled(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return look_at_slots(args, count, 1, "none_filled");
 }
 
-/* The view and the row, borrowed, that an object stands for, or NULL. `slot` is the offset of its state. */
-static inline PyObject *
-state_of(PyObject *object, Py_ssize_t slot)
+/* The view and the row that an object stands for, a tuple; NULL without an error if it stands for nothing. */
+static PyObject *
+state_of(PyObject *object, PyObject *slot)
 {
-    PyObject *state = *(PyObject **)((char *)object + slot);
-    return state != NULL && PyTuple_CheckExact(state) && PyTuple_GET_SIZE(state) == 2
-               && PyLong_CheckExact(PyTuple_GET_ITEM(state, 1)) ? state : NULL;
+    if (!PyObject_TypeCheck(object, PyDescr_TYPE(slot)))
+        return NULL;
+    PyObject *state = PyMember_GetOne((char *)object, ((PyMemberDescrObject *)slot)->d_member);
+    if (state == NULL)
+        PyErr_Clear();
+    else if (!PyTuple_CheckExact(state) || PyTuple_GET_SIZE(state) != 2 || !PyLong_CheckExact(PyTuple_GET_ITEM(state, 1)))
+        Py_CLEAR(state);
+    return state;
 }
 
 /* first_of_neighbours(state, objects): see parcode_orm.codec.columns.mixed_rows. */
@@ -372,7 +377,6 @@ first_of_neighbours(PyObject *module, PyObject *const *args, Py_ssize_t count)
     if (count != 2 || !Py_IS_TYPE(args[0], &PyMemberDescr_Type)
         || ((PyMemberDescrObject *)args[0])->d_member->type != T_OBJECT_EX)
         return PyErr_Format(PyExc_TypeError, "first_of_neighbours takes a slot, and objects");
-    Py_ssize_t slot = ((PyMemberDescrObject *)args[0])->d_member->offset;
     PyObject *objects = as_sequence(args[1]), *first = NULL;
     if (objects == NULL)
         return NULL;
@@ -380,16 +384,17 @@ first_of_neighbours(PyObject *module, PyObject *const *args, Py_ssize_t count)
     long long start = 0, row = 0;
     BEGIN_LOCKED(objects);
     for (Py_ssize_t i = 0; together && i < PySequence_Fast_GET_SIZE(objects); i++) {
-        PyObject *object = PySequence_Fast_GET_ITEM(objects, i);
-        PyObject *state = PyObject_TypeCheck(object, PyDescr_TYPE(args[0])) ? state_of(object, slot) : NULL;
+        PyObject *state = state_of(PySequence_Fast_GET_ITEM(objects, i), args[0]);
         int beyond = 0;
-        row = state == NULL ? 0 : PyLong_AsLongLongAndOverflow(PyTuple_GET_ITEM(state, 1), &beyond);
-        together = state != NULL && !beyond;
+        together = state != NULL;
+        row = together ? PyLong_AsLongLongAndOverflow(PyTuple_GET_ITEM(state, 1), &beyond) : 0;
         if (together && first == NULL) {
             first = Py_NewRef(state);
             start = row;
         }
-        together = together && row == start + i && PyTuple_GET_ITEM(state, 0) == PyTuple_GET_ITEM(first, 0);
+        together = together && !beyond && row == start + i
+                   && PyTuple_GET_ITEM(state, 0) == PyTuple_GET_ITEM(first, 0);
+        Py_XDECREF(state);
     }
     END_LOCKED;
     Py_DECREF(objects);
