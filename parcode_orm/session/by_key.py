@@ -6,6 +6,7 @@ Methods import what only they need, so that a program that reads one field does 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from ..codec.entity_keys import key_value
@@ -116,6 +117,11 @@ class ByKey(Connection):
 
     def _having(self, cls: type[M], values: dict[str, object]) -> M | None:
         """The one entity that has `values`; None without one."""
+        names = key_fields(cls)
+        if values.keys() == set(names):  # a statement would look at all entities that are not stored yet
+            parts = tuple(map(values.__getitem__, names))
+            with suppress(TypeError):  # the statement says what is wrong with it
+                return self.get(cls, parts if len(parts) > 1 else parts[0])
         from ..query import Result, select
         from .entity.queries import bound
 

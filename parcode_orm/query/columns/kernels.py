@@ -6,13 +6,17 @@ A kernel returns None for vectors that it has no way for; then each row's values
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import repeat
+from operator import eq
 from typing import Any
 
 import numpy as np
 
+from ...codec.apart import types_of
+from ...codec.base import ATOMS
 from .columns import DATE, DURATION, MOMENT, Lists
 from .operators import FUNCTIONS, TURNED
-from .vectors import EXACT_FLOAT, WIDEST, Coded, Constant, Numbers, Texts, Vector, nulls_of
+from .vectors import EXACT_FLOAT, WIDEST, Coded, Constant, Numbers, Objects, Texts, Vector, nulls_of
 
 COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "==": np.equal, "!=": np.not_equal, "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
@@ -43,8 +47,11 @@ def _compare(operator: str, left: Vector, right: Vector) -> Vector | None:
     if isinstance(right, Texts) and isinstance(left, Constant):
         return _compare_text(TURNED[operator], right, left.value)
     for one, other in ((left, right), (right, left)):
-        if isinstance(one, Coded) and isinstance(other, Constant) and operator in ("==", "!="):
-            return _compare_coded(operator, one, other.value)
+        if isinstance(other, Constant) and operator in ("==", "!="):
+            if isinstance(one, Coded):
+                return _compare_coded(operator, one, other.value)
+            if isinstance(one, Objects):
+                return _compare_objects(operator, one, other.value)
     if isinstance(left, Constant) and isinstance(right, Constant):
         return None
     for one, other in ((left, right), (right, left)):
@@ -100,6 +107,14 @@ def _compare_text(operator: str, texts: Texts, wanted: Any) -> Vector | None:
     if operator not in ("==", "!=") or type(wanted) is not str:
         return None
     found = texts.equal(wanted.encode("utf-8", "surrogatepass"))
+    return Numbers(found if operator == "==" else ~found)
+
+
+def _compare_objects(operator: str, objects: Objects, wanted: Any) -> Vector | None:
+    values = objects.values
+    if type(wanted) not in ATOMS or not ATOMS.issuperset(types_of(values)):
+        return None  # other values may have an equality of their own
+    found = np.fromiter(map(eq, values, repeat(wanted)), bool, len(values))
     return Numbers(found if operator == "==" else ~found)
 
 

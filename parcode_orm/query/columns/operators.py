@@ -9,9 +9,14 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
+from pydantic import BaseModel
+
+from ...codec.apart import field_of, types_of
+from ...codec.base import ATOMS
 from ...codec.entity_keys import key_of
 from ...codec.refs import Ref
 from ...model.references import referred_classes
@@ -32,6 +37,16 @@ def dig(value: Any, path: tuple[str, ...]) -> Any:
         else:
             value = getattr(value, name, None)
     return keyed(value)
+
+
+def dig_all(values: list[Any], path: tuple[str, ...]) -> list[Any]:
+    """As `dig`, of each of some values. Fields of models that are plain values are taken at once."""
+    if len(path) == 1 and values and all(issubclass(cls, BaseModel) for cls in types_of(values)):
+        with suppress(KeyError):  # a lazy object has not read the field, or a row lacks it
+            found = field_of(values, path[0])
+            if ATOMS.issuperset(types_of(found)):
+                return list(found)
+    return [dig(value, path) for value in values]
 
 
 def keyed(value: Any, targets: Collection[type] = (), *, deep: bool = False) -> Any:

@@ -20,7 +20,7 @@ from ..columns.arrays import Vectors, vectors_in
 from ..columns.columns import Lists, read
 from ..columns.distance_kernels import Bounds, bounds, decided, distances, distances_between, target
 from ..columns.kernels import KERNELS
-from ..columns.operators import FUNCTIONS, dig, keyed
+from ..columns.operators import FUNCTIONS, dig_all, keyed
 from ..columns.vectors import Coded, Constant, Numbers, Objects, Rows, Vector, apply, pick, truths
 from .computed import Computed
 from .distances import Distance, distance_test
@@ -314,7 +314,7 @@ class InMemory:
             found = values[rows.start : rows.stop]
         else:
             found = [values[row] for row in rows.tolist()]
-        return Objects([dig(value, path) for value in found] if path else found)
+        return Objects(dig_all(found, path) if path else found)
 
     def keys(self, rows: Rows) -> Vector:
         """See `Columns`."""

@@ -13,7 +13,7 @@ from ...table.lookup import keys_with, rows_with
 from ...table.table import Table
 from ..columns.arrays import Vectors
 from ..columns.columns import numbers
-from ..columns.operators import dig
+from ..columns.operators import dig_all
 from ..columns.vectors import Objects, Rows, Vector, pick
 from ..expressions.computed import Searched
 from ..expressions.evaluate import Unparted
@@ -83,7 +83,7 @@ class LookedUpBatch(Unparted):
         if path == self._key and len(path) == 1:
             return self.keys(rows)
         found = self.objects(rows)
-        return Objects([dig(obj, path) for obj in found] if path else found)
+        return Objects(dig_all(found, path) if path else found)
 
     def keys(self, rows: Rows) -> Vector:
         """See `Batch`."""

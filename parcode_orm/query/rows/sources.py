@@ -28,7 +28,7 @@ from ..columns.blocks import KEYS, Block
 from ..columns.bounds import Bounds
 from ..columns.columns import numbers
 from ..columns.merging import patched
-from ..columns.operators import dig
+from ..columns.operators import dig_all
 from ..columns.vectors import Objects, Rows, Vector, indices
 from ..expressions.evaluate import InMemory, Unparted
 from ..expressions.selectables import Entities, is_collection, model_of
@@ -127,7 +127,7 @@ class StoredBatch:
         if not self.table.held:
             return found
         places, values = self.held_among(rows)
-        return patched(found, places, [dig(value, path) for value in values]) if values else found
+        return patched(found, places, dig_all(values, path)) if values else found
 
     def vectors(self, path: tuple[str, ...], rows: Rows) -> Vectors:
         """See `HasVectors`."""
@@ -137,7 +137,7 @@ class StoredBatch:
         elif len(rows) < self.count:
             found = found.take(np.arange(rows.start, rows.stop))
         places, values = self.held_among(rows)
-        return found.patched(places, [dig(value, path) for value in values]) if values else found
+        return found.patched(places, dig_all(values, path)) if values else found
 
     def _stored(self, path: tuple[str, ...], rows: Rows) -> Vector:
         if isinstance(rows, range):
